@@ -1,0 +1,7 @@
+"""Rotates the Google Artifact Registry keys that Gardener's registry caches live on.
+
+The floors, from the ground: nouns (`key`, `secret`, `shoot`, `policy`, `states`, `record`, `errors`) are frozen values;
+`gates`, `waves`, `due` are pure decisions over nouns; `world` says what may be asked from outside; `steps` are the lines of
+the runbook; `runbook` strings them together; `inventory` and `service` serve the doors. `settings` reads configuration,
+`wiring` alone builds `clients` and `stores`; `cli` and `main` are the doors. import-linter holds the order.
+"""

@@ -1,0 +1,80 @@
+"""The one retry layer, and the time that servers tell.
+
+Only reads and calls that set a state are repeated, on the driver's own exceptions, bounded in time; creates are sent once. The
+translation happens outside the loop. Nothing here knows a driver: each client brings a function that reads its exceptions.
+"""
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import TypeVar
+
+import tenacity
+
+from rotator.errors import RotatorError, Transient
+
+T = TypeVar("T")
+
+TIMEOUT = 20.0
+"""Seconds that one call may take; google-cloud-iam has no default for upload, disable and enable and would wait for ever."""
+
+PATIENCE = 12.0
+"""Seconds within which a repeatable call is repeated; what lasts longer waits in the record, not in a process."""
+
+Reader = Callable[[Exception], RotatorError | None]
+"""Tells what a driver's exception means; None for a programming error, which is not ours to hide."""
+
+
+def call(send: Callable[[], T], read: Reader, *, repeat: bool) -> T:
+    """What `send` returned, after at most PATIENCE seconds of repeats if `repeat`.
+
+    Raises: what `read` makes of the last exception, with that exception as its cause.
+    """
+    try:
+        if not repeat:
+            return send()
+        loop = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(lambda fault: isinstance(fault, Exception) and isinstance(read(fault), Transient)),
+            wait=tenacity.wait_exponential_jitter(initial=0.1, max=3.0, jitter=0.2),
+            stop=tenacity.stop_before_delay(PATIENCE),
+            reraise=True,
+        )
+        return loop(send)
+    except RotatorError:
+        raise
+    except Exception as fault:
+        meaning = read(fault)
+        if meaning is None:
+            raise
+        raise meaning from fault
+
+
+class ServerClock:
+    """Time as the servers say it: the machine's own, corrected by the newest `Date` header that was heard.
+
+    A laptop's clock may be wrong by hours; gates must not open because of that.
+    """
+
+    def __init__(self) -> None:
+        """Until a server is heard, the machine's own time."""
+        self._lock = threading.Lock()
+        self._skew = timedelta(0)
+
+    def heard(self, date_header: str | None) -> None:
+        """A server said this in `Date` (whole seconds). Differences below two seconds are its rounding, not our skew."""
+        if not date_header:
+            return
+        try:
+            said = parsedate_to_datetime(date_header)
+        except ValueError:
+            return
+        skew = said.astimezone(UTC) - datetime.now(UTC)
+        with self._lock:
+            if abs(skew - self._skew) >= timedelta(seconds=2):
+                self._skew = skew
+
+    def now(self) -> datetime:
+        """The present, aware, UTC."""
+        with self._lock:
+            return datetime.now(UTC) + self._skew
