@@ -11,7 +11,6 @@ import msgspec
 
 Mode = Literal["observe", "manual", "automatic"]
 Mint = Literal["upload", "create"]
-Delivery = Literal["patch", "handover"]
 Confirm = Literal["publish", "roll_out", "delete_secrets", "disable_key", "delete_key"]
 
 
@@ -57,14 +56,13 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     mode: Mode = "observe"
     mint: Mint = "upload"
-    delivery: Delivery = "patch"
     confirm: tuple[Confirm, ...] = ()
     max_age: timedelta = timedelta(days=90)
     lifetime: timedelta | None = None
     adopt: bool = False
     other_users: tuple[str, ...] = ()
     probes: dict[str, str] = {}
-    attempts: int = 10
+    attempts: int = 50
     waits: Waits = Waits()
     waves: Waves = Waves()
 
@@ -100,14 +98,18 @@ def contradictions(policy: Policy) -> tuple[str, ...]:
     if policy.waves.growth <= 0 or policy.waves.failure_budget < 0:
         found.append("waves.growth must be above 0, waves.failure_budget 0 or more")
     if policy.longest >= policy.max_age:
-        found.append(f"max_age is {text(policy.max_age)}, but the waits before an old key is disabled add up to {text(policy.longest)}")
+        found.append(
+            f"max_age is {text(policy.max_age)}, but the waits before an old key is disabled add up to {text(policy.longest)}"
+        )
     if policy.lifetime is not None and policy.lifetime < policy.max_age + policy.longest:
         found.append(
             f"lifetime is {text(policy.lifetime)}: a key could expire before it is replaced; "
             f"at least {text(policy.max_age + policy.longest)} fits"
         )
     if policy.lifetime is not None and policy.mint == "create":
-        found.append("lifetime can only be chosen with mint = \"upload\"; keys that Google makes get theirs from the organisation")
+        found.append(
+            'lifetime can only be chosen with mint = "upload"; keys that Google makes get theirs from the organisation'
+        )
     return tuple(found)
 
 

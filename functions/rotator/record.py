@@ -72,11 +72,18 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
 
 
+class Replaced(msgspec.Struct, frozen=True):
+    """A key that Shoots used when a rotation was ordered, and the Secrets that held it then."""
+
+    public_key: PublicKey
+    secrets: tuple[SecretRef, ...]
+
+
 class RotationOrder(Order, frozen=True, kw_only=True, tag="rotation"):
     """Bring a key to every Shoot: a new one, or `to` one that exists. `replaces`: the keys that Shoots used when it was given."""
 
     sequence: int
-    replaces: tuple[PublicKey, ...]
+    replaces: tuple[Replaced, ...]
     to: PublicKey | None = None
     upstreams: tuple[str, ...] = ()
 

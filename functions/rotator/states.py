@@ -36,6 +36,7 @@ class Creating(State, frozen=True):
 
     before: tuple[KeyId, ...]
     tries: int
+    at: datetime
 
 
 class Minted(State, frozen=True):

@@ -204,5 +204,3 @@ class World:
     registry: Registry
     usage: Usage
     books: Books
-
-

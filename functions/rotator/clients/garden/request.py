@@ -1,0 +1,51 @@
+"""One request to a Garden's API server, in Kubernetes' own terms, so that messages can name what to grant."""
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+from urllib.parse import quote, urlencode
+
+Verb = Literal["get", "list", "create", "patch", "delete"]
+METHODS = {"get": "GET", "list": "GET", "create": "POST", "patch": "PATCH", "delete": "DELETE"}
+
+CORE = "/api/v1"
+GARDENER = "/apis/core.gardener.cloud/v1beta1"
+SECURITY = "/apis/security.gardener.cloud/v1alpha1"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked of which object. `name` is empty for lists and creates; it still names a create in messages."""
+
+    verb: Verb
+    api: str
+    resource: str
+    namespace: str
+    name: str = ""
+    query: dict[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """As people read it, with the dry run that it may be."""
+        what = f"{self.verb} {self.resource} {self.namespace}/{self.name or '*'}"
+        return f"{what} (dry run)" if "dryRun" in self.query else what
+
+    @property
+    def method(self) -> str:
+        """The HTTP method."""
+        return METHODS[self.verb]
+
+    @property
+    def path(self) -> str:
+        """Path and query on the API server."""
+        path = f"{self.api}/namespaces/{quote(self.namespace, safe='')}/{self.resource}"
+        if self.name and self.verb not in {"list", "create"}:
+            path += "/" + quote(self.name, safe="")
+        return f"{path}?{urlencode(self.query)}" if self.query else path
+
+    @property
+    def grant(self) -> str:
+        """The right that this request needs, as an operator would grant it."""
+        return f"grant {self.verb} on {self.resource} in namespace {self.namespace}"
+
+    def asking(self, **query: str) -> "Request":
+        """The same request with these query parameters beside its own."""
+        return replace(self, query={**self.query, **query})

@@ -1,0 +1,81 @@
+"""Requests out, bytes in: the only file that sends something to a Garden."""
+
+from rotator.clients import calls
+from rotator.clients.calls import ServerClock
+from rotator.clients.garden import errors
+from rotator.clients.garden.login import Login, Tokens
+from rotator.clients.garden.request import Request
+from rotator.errors import RotatorError, Transient
+
+CONNECT = 5.0
+"""Seconds for the connection; the rest of calls.TIMEOUT is for the answer."""
+
+OK = range(200, 300)
+UNAUTHORIZED = 401
+JSON = "application/json"
+JSON_PATCH = "application/json-patch+json"
+
+
+class Transport:
+    """One Garden's API server, through the `kubernetes` package and its connection pool. Safe for threads."""
+
+    def __init__(self, garden: str, login: Login, clock: ServerClock) -> None:
+        """Connect nothing yet."""
+        from kubernetes.client.api_client import ApiClient
+
+        self.garden = garden
+        self.tokens = Tokens(login.token, clock)
+        self._client = ApiClient(login.configuration)
+        self._host = str(login.configuration.host)
+        self._clock = clock
+
+    def read(self, request: Request) -> bytes:
+        """The answer's body, after a few repeats if the server or the net asks for them."""
+        try:
+            return self._read(request)
+        except errors.UnauthorizedError:
+            pass  # the source may have a newer token by now: one more try
+        try:
+            return self._read(request)
+        except errors.UnauthorizedError as fault:
+            raise Transient(str(fault)) from fault
+
+    def write(self, request: Request, body: object) -> bytes:
+        """The answer's body. Sent once: what became of a write whose answer is lost, the step finds out by reading."""
+        token = self.tokens.creating() if request.verb == "create" else self.tokens.reading()
+        try:
+            return calls.call(lambda: self._send(request, body, token), self._reader(request), repeat=False)
+        except errors.UnauthorizedError as fault:
+            raise Transient(str(fault)) from fault
+
+    def _read(self, request: Request) -> bytes:
+        return calls.call(lambda: self._send(request, None, self.tokens.reading()), self._reader(request), repeat=True)
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._client.rest_client.close()
+
+    def _reader(self, request: Request) -> calls.Reader:
+        def read(fault: Exception) -> RotatorError | None:
+            return errors.meaning(fault, request, self.garden)
+
+        return read
+
+    def _send(self, request: Request, body: object, token: str) -> bytes:
+        headers = {"Accept": JSON, "User-Agent": "registry-key-rotator"}
+        if body is not None:
+            # The package sends a list as JSON Patch; a `str` it would silently send as strategic merge patch.
+            headers["Content-Type"] = JSON_PATCH if isinstance(body, list) else JSON
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        timeout = (CONNECT, calls.TIMEOUT - CONNECT)
+        answer = self._client.call_api(
+            request.method, self._host + request.path, header_params=headers, body=body, _request_timeout=timeout
+        )
+        content: bytes = answer.response.data
+        self._clock.heard(answer.headers.get("Date"))
+        if answer.status in OK:
+            return content
+        if answer.status == UNAUTHORIZED:
+            self.tokens.refused(token)
+        raise errors.answered(answer.status, content)

@@ -1,0 +1,82 @@
+"""What begins when: pure decisions over one credential's view and records."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from rotator import books
+from rotator.inventory import CredentialView, KeyView
+from rotator.key import PublicKey, short
+from rotator.policy import text
+from rotator.record import Record, RetirementOrder
+
+
+class Reason(msgspec.Struct, frozen=True):
+    """Why a rotation is due, and since when."""
+
+    why: str
+    at: datetime
+    urgent: bool
+
+
+def rotation(view: CredentialView, records: Sequence[Record], now: datetime) -> Reason | None:
+    """Why a rotation of this credential should begin now; None when none should.
+
+    None while one is unfinished, unless the wanted key is dead: then even a blocked one must not stand in the way.
+    """
+    if view.charge is None:
+        return None
+    dead = dead_key(view, now)
+    unfinished = [record for record, _ in books.rotations(records) if record.unfinished]
+    if unfinished and not (dead and all(record.blocked for record in unfinished)):
+        return None
+    if dead is not None:
+        return Reason(f"key {short(dead.key.id)}, which Shoots use, does not work: {how_dead(dead, now)}", now, urgent=True)
+    starts = [(key.starts_at, key) for key in view.keys if key.starts_at is not None and key.role in {"wanted", "in use"}]
+    if not starts:
+        return None
+    at, oldest = min(starts, key=lambda pair: pair[0])
+    if at > now:
+        return None
+    policy = view.charge.policy
+    age = text(now - oldest.key.made_at)
+    why = f"key {short(oldest.key.id)} is {age} old; max_age {text(policy.max_age)} less {text(policy.longest)} of waits"
+    return Reason(why, at, urgent=False)
+
+
+def dead_key(view: CredentialView, now: datetime) -> KeyView | None:
+    """A key that Shoots should live on and that IAM would refuse."""
+    for key in view.keys:
+        if (key.role == "wanted" or (view.wanted is None and key.role == "in use")) and not key.key.works_at(now):
+            return key
+    return None
+
+
+def how_dead(view: KeyView, now: datetime) -> str:
+    """In words."""
+    key = view.key
+    if key.disabled:
+        return f"disabled by Google ({key.disabled_by_google})" if key.disabled_by_google else "disabled"
+    return f"expired at {key.expires_at:%Y-%m-%d %H:%M} UTC" if key.expires_at else "refused"
+
+
+def retirements(view: CredentialView, records: Sequence[Record]) -> tuple[PublicKey, ...]:
+    """Keys that should get a retirement now: ours, or replaced by a published rotation, and neither wanted nor claimed.
+
+    A key with an unfinished retirement gets none; one that was withdrawn, or came back after it was gone, gets a new one.
+    """
+    if view.charge is None:
+        return ()
+    may = books.ours(records) | books.replaced(records)
+    busy = {r.order.public_key for r in records if isinstance(r.order, RetirementOrder) and r.unfinished}
+    wanted = books.wanted(records)
+    found: dict[PublicKey, None] = {}
+    for key in view.keys:
+        public_key = key.key.public_key
+        if public_key not in may or public_key in busy or books.claimed(records, public_key):
+            continue
+        if wanted is not None and wanted.public_key == public_key:
+            continue
+        found.setdefault(public_key)
+    return tuple(found)

@@ -1,0 +1,323 @@
+"""The verbs that all doors share: what people and schedules may ask for. Each gives values back; none prints or sleeps."""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+
+import msgspec
+
+from rotator import books, due, inventory
+from rotator.errors import Halted, Invalid, Permanent
+from rotator.guard import Sending, guarded
+from rotator.inventory import Charge, CredentialView, Inventory
+from rotator.key import Email, PublicKey, short
+from rotator.ledger import Ledger
+from rotator.record import (
+    Evidence,
+    Fact,
+    Place,
+    Record,
+    Replaced,
+    RetirementOrder,
+    RotationOrder,
+    Waiver,
+    retirement_id,
+    rotation_id,
+)
+from rotator.runbook import Laps, run, superseded, suspended
+from rotator.secret import sequence_of
+from rotator.shoot import ShootRef
+from rotator.states import Disabled, Disabling, Draining, Planned, Reenabled, Reenabling, name_of
+from rotator.store import Store, Suspension
+from rotator.world import World
+
+
+class Service:
+    """The rotator over one store, one configuration and a world that is made anew for each activation."""
+
+    def __init__(
+        self,
+        *,
+        installation: str,
+        charges: Sequence[Charge],
+        places: Sequence[Place],
+        store: Store,
+        make_world: Callable[[], World],
+        before: Callable[[Sending], None] = lambda _: None,
+        worker: str = "rotator",
+    ) -> None:
+        """`make_world`: neighbours with one fresh, never refreshed token. `before`: asked ahead of every mutating call (pace)."""
+        self.installation = installation
+        self.charges = tuple(charges)
+        self.places = tuple(places)
+        self.store = store
+        self.ledger = Ledger(store, places)
+        self.worker = worker
+        self._make_world = make_world
+        self._before = before
+
+    # --- reading ---
+
+    def look(self, now: datetime, only: Email | None = None) -> Inventory:
+        """What is out there, of one credential or of all. Raises: Invalid for an account that is nowhere."""
+        records, _ = self.ledger.every()
+        found = inventory.take(self.charges, self.places, records, self._make_world(), now, only=only)
+        if only is not None and not found.credentials:
+            raise Invalid((f"credential {only}: neither rotator.toml nor any Secret in scope names it; see: rotator discover",))
+        return found
+
+    def records(self, credential: Email | None = None) -> tuple[tuple[Record, ...], tuple[str, ...]]:
+        """All records (of one credential) that can be read, and a line for each that cannot."""
+        records, unreadable = self.ledger.every()
+        return tuple(r for r in records if credential in (None, r.order.credential)), unreadable
+
+    def record(self, record_id: str) -> Record:
+        """One record by its id. Raises: Invalid for an unknown id."""
+        found = self.ledger.get(record_id)
+        if found is None:
+            raise Invalid((f"record {record_id}: there is none of this id; see: rotator status",))
+        return found
+
+    def credential(self, word: str) -> Email:
+        """The one credential that a person means: its address, its base name, or a part that only one has. Raises: Invalid."""
+        records, _ = self.ledger.every()
+        emails = {charge.email: charge.base for charge in self.charges}
+        emails |= {record.order.credential: record.order.base for record in records}
+        exact = [email for email, base in emails.items() if word in (email, base)]
+        near = exact or [email for email in emails if word in email]
+        if len(near) == 1:
+            return near[0]
+        if not near:
+            raise Invalid((f"credential {word}: rotator.toml names no such account; see: rotator discover",))
+        raise Invalid((f"credential {word}: it could be {', '.join(sorted(near))}; say which",))
+
+    # --- beginning ---
+
+    def rotate(
+        self, credential: Email, now: datetime, *, by: str, why: str, to: str | None = None, new: bool = False
+    ) -> Record:
+        """The unfinished rotation of this credential, or the one that begins now.
+
+        Again: the same record, until it is finished; `to` another key, or `new`, begins one that supersedes it.
+        Raises: Invalid for a mode or key that does not allow it.
+        """
+        charge = self._charge(credential)
+        if charge.policy.mode == "observe":
+            raise Invalid(
+                (f'rotating {credential}: its mode is "observe"; set mode = "manual" or "automatic" in rotator.toml',)
+            )
+        records, _ = self.records(credential)
+        target = self._target(credential, to, records, now) if to else None
+        for record, order in reversed(books.rotations(records)):
+            if record.unfinished and not new and (target is None or order.to == target):
+                return record
+        view = self.look(now, credential).credentials[0]
+        return self._begin(charge, view, records, now, by=by, why=why, to=target)
+
+    def tick(self, now: datetime) -> tuple[tuple[Record, ...], Inventory]:
+        """What is due has begun: rotations in automatic mode, retirements in manual and automatic mode. Gives the new records.
+
+        Again: nothing is due twice; ids are computed, so two schedules that tick at once begin the same record once.
+        """
+        found = self.look(now)
+        begun: list[Record] = []
+        for view in found.credentials:
+            if view.charge is None or view.charge.policy.mode == "observe" or suspended(self.store, view.email):
+                continue
+            records, unreadable = self.records(view.email)
+            if unreadable or found.unread:
+                continue
+            reason = due.rotation(view, records, now)
+            if reason is not None and view.charge.policy.mode == "automatic" and view.shoots:
+                begun.append(self._begin(view.charge, view, records, now, by="schedule", why=reason.why))
+                records, _ = self.records(view.email)
+            for public_key in due.retirements(view, records):
+                begun += self._retire(view.charge, public_key, view, records, now)
+        return tuple(begun), found
+
+    def _begin(
+        self,
+        charge: Charge,
+        view: CredentialView,
+        records: Sequence[Record],
+        now: datetime,
+        *,
+        by: str,
+        why: str,
+        to: PublicKey | None = None,
+    ) -> Record:
+        sequence = 1 + max(
+            [order.sequence for _, order in books.rotations(records)]
+            + [number for secret in view.secrets if (number := sequence_of(charge.base, secret.ref.name)) is not None],
+            default=0,
+        )
+        order = RotationOrder(
+            credential=charge.email,
+            project=charge.project,
+            base=charge.base,
+            installation=self.installation,
+            scope=self.places,
+            policy=charge.policy,
+            by=by,
+            why=why,
+            at=now,
+            sequence=sequence,
+            to=to,
+            upstreams=view.upstreams,
+            replaces=tuple(
+                Replaced(key, tuple(secret.ref for secret in view.secrets if secret.public_key == key))
+                for key in view.in_use
+                if key != to
+            ),
+        )
+        record = Record(id=rotation_id(charge.base, sequence), order=order, state=Planned())
+        self.ledger.create(record, now, by)
+        for older, _ in books.rotations(records):
+            if older.unfinished:
+                after = older.moved(
+                    superseded(older, record.id), now, by=by, facts=(Fact("newer", f"{record.id} was ordered"),)
+                )
+                self.ledger.replace(after, revision=older.revision)
+        return self.record(record.id)
+
+    def _retire(
+        self, charge: Charge, public_key: PublicKey, view: CredentialView, records: Sequence[Record], now: datetime
+    ) -> list[Record]:
+        number = 1 + sum(1 for r in records if isinstance(r.order, RetirementOrder) and r.order.public_key == public_key)
+        known = set(books.secrets_of(records, public_key)) | {s.ref for s in view.secrets if s.public_key == public_key}
+        published = any(books.published(r) and books.key_of(r) == public_key for r, _ in books.rotations(records))
+        was_used = public_key in books.replaced(records) or public_key in view.in_use
+        order = RetirementOrder(
+            credential=charge.email,
+            project=charge.project,
+            base=charge.base,
+            installation=self.installation,
+            scope=self.places,
+            policy=charge.policy,
+            by="rotator",
+            why="neither wanted nor claimed by a rotation",
+            at=now,
+            public_key=public_key,
+            number=number,
+            published=published or was_used,
+            secrets=tuple(sorted(known)),
+        )
+        record = Record(id=retirement_id(charge.base, public_key, number), order=order, state=Draining(since=now))
+        return [self.record(record.id)] if self.ledger.create(record, now, "rotator") else []
+
+    # --- going on ---
+
+    def run(self, record_id: str, laps: Laps) -> Iterator[Record]:
+        """Each saved state of this record, as far as the budget reaches, with suspension and pace asked before every write."""
+        credential = self.record(record_id).order.credential
+
+        def before(sending: Sending) -> None:
+            if sending.neighbour != "books" and (held := suspended(self.store, credential)):
+                raise Halted(held)
+            self._before(sending)
+
+        yield from run(record_id, guarded(self._make_world(), before), self.store, laps, self.worker)
+
+    def due(self, now: datetime) -> tuple[str, ...]:
+        """Ids of records that should be carried on now."""
+        return self.store.due(now)
+
+    # --- acts of people ---
+
+    def retry(self, record_id: str, now: datetime, *, by: str, why: str) -> Record:
+        """The record goes on from where it rests; a confirmation that it waited for is given.
+
+        Raises: Invalid for a record that is finished.
+        """
+        record = self.record(record_id)
+        if not record.unfinished:
+            raise Invalid(
+                (f"retrying {record_id}: it is finished ({name_of(record.state)}); see: rotator describe {record_id}",)
+            )
+        confirmed = record.confirmed
+        if record.blocked and record.blocked.code.startswith("confirm-"):
+            confirmed = (*confirmed, record.blocked.code.removeprefix("confirm-"))
+        state = Draining(since=now) if isinstance(record.state, Reenabled) else record.state
+        return self._act(
+            msgspec.structs.replace(record, state=state, rest=None, attempts=0, confirmed=confirmed),
+            record,
+            now,
+            "retry",
+            by,
+            why,
+        )
+
+    def waive(self, record_id: str, shoot: str, now: datetime, *, by: str, why: str) -> Record:
+        """The person takes responsibility for one Shoot that has not settled: the record no longer waits for it.
+
+        `shoot`: garden/namespace/name. Raises: Invalid when there is no such Shoot in scope, or no reason is given.
+        """
+        record = self.record(record_id)
+        if not why:
+            raise Invalid((f"waiving {shoot} for {record_id}: say why with --reason; it stays in the evidence",))
+        found = [ref for ref in self._all_shoots() if str(ref) == shoot]
+        if not found:
+            raise Invalid((f"waiving {shoot} for {record_id}: no such Shoot in scope; write it as garden/namespace/name",))
+        waivers = (*record.waivers, Waiver(shoot=found[0], by=by, why=why, at=now))
+        return self._act(msgspec.structs.replace(record, waivers=waivers, rest=None), record, now, f"waived {shoot}", by, why)
+
+    def reenable(self, word: str, now: datetime, *, by: str, why: str) -> Record:
+        """The retirement of this key (public key, or one of its ids) is turned back: the key is being enabled.
+
+        Raises: Invalid when no retirement is in a state from which the key can come back.
+        """
+        records, _ = self.ledger.every()
+        for record in reversed(records):
+            state = record.state
+            if not isinstance(record.order, RetirementOrder) or not isinstance(state, Disabling | Disabled | Reenabling):
+                continue
+            ids = state.ids if isinstance(state, Disabled) else ()
+            if (
+                not record.order.public_key.startswith(word)
+                and not any(key_id.startswith(word) for key_id in ids)
+                and record.id != word
+            ):
+                continue
+            after = msgspec.structs.replace(record, state=Reenabling(fence=state.fence, by=by), rest=None, attempts=0)
+            return self._act(after, record, now, f"{name_of(state)} -> Reenabling", by, why)
+        raise Invalid((f"reenabling {word}: no retirement of such a key is disabling or disabled; see: rotator status",))
+
+    def suspend(self, subject: str, now: datetime, *, by: str, why: str) -> None:
+        """Automation is suspended for this credential or, with "*", for everything: no write is sent any more."""
+        self.store.suspend(Suspension(subject=subject, by=by, why=why, at=now))
+
+    def resume(self, subject: str) -> bool:
+        """Automation goes on; False when it was not suspended."""
+        return self.store.resume(subject)
+
+    def _act(self, after: Record, before: Record, now: datetime, what: str, by: str, why: str) -> Record:
+        entry = Evidence(at=now, what=what, by=by, facts=(Fact("why", why or "no reason given"),))
+        saved = self.ledger.replace(
+            msgspec.structs.replace(after, evidence=(*before.evidence, entry)), revision=before.revision
+        )
+        if saved is None:
+            raise Permanent(
+                f"{what} {before.id}: it moved on meanwhile; look again: rotator describe {before.id}", code="moved-on"
+            )
+        return saved
+
+    def _charge(self, credential: Email) -> Charge:
+        for charge in self.charges:
+            if charge.email == credential:
+                return charge
+        raise Invalid((f"credential {credential}: rotator.toml does not let us touch this account; add it under [[account]]",))
+
+    def _target(self, credential: Email, word: str, records: Sequence[Record], now: datetime) -> PublicKey:
+        view = self.look(now, credential).credentials[0]
+        keys = {key.key.public_key for key in view.keys if key.key.public_key.startswith(word) or key.key.id.startswith(word)}
+        if len(keys) == 1:
+            return keys.pop()
+        known = ", ".join(f"{short(key.key.id)} (public key {short(key.key.public_key)})" for key in view.keys)
+        raise Invalid(
+            (
+                f"rotating {credential} to {word}: {'several keys' if keys else 'no key'} of that name; IAM has {known or 'none'}",
+            )
+        )
+
+    def _all_shoots(self) -> list[ShootRef]:
+        world = self._make_world()
+        return [shoot.ref for place in self.places for shoot in world.gardens[place.garden].shoots(place.namespace)]

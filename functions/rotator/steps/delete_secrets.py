@@ -1,0 +1,57 @@
+"""Runbook line 5, second half: the Secrets with the old key are deleted. From here there is no way back.
+
+Secret before key: once the Secret is gone, admission refuses every new reference to it, so the proof cannot go stale; and the
+key still works, so a mistake here breaks a reconcile, never a pull.
+"""
+
+from datetime import datetime
+
+from rotator.errors import Absent, Conflict
+from rotator.gates import BEFORE_DELETING_A_SECRET, ENTER_DISABLING, ask, permit
+from rotator.proof import METRIC_LAG, gather, use_of
+from rotator.record import Blocked, Fact, Record, RetirementOrder, Wait
+from rotator.states import DeletingSecrets, Disabling
+from rotator.steps import Next
+from rotator.steps.drain import move_on, rest
+from rotator.world import Use, World
+
+import msgspec
+
+
+def delete_secrets(
+    state: DeletingSecrets, record: Record, order: RetirementOrder, world: World, now: datetime
+) -> Next[Disabling] | Next[DeletingSecrets] | Wait | Blocked:
+    """No Secret holds the key, looked at twice with a request timeout between; a Shoot that slipped in was moved forward.
+
+    Again: Secrets that are gone stay gone; each DELETE names uid and resourceVersion, so it can hit nothing but what was read.
+    """
+    proof, survey = gather(record, order, world, now)
+    words = move_on(record, order, survey, world) if not proof.unread else ()
+    if proof.secrets:
+        facts, holds = ask(BEFORE_DELETING_A_SECRET, proof, order, now)
+        if holds:
+            return rest(holds, order, now, words)
+        for held in proof.secrets:
+            if held.deleting:
+                continue
+            leave = permit(BEFORE_DELETING_A_SECRET, proof, order, now, action="delete_secret", subject=held.uid)
+            try:
+                world.gardens[held.ref.garden].delete_secret(held, leave)
+            except (Absent, Conflict):
+                continue  # gone, or changed since it was read: the next look decides
+        names = ", ".join(str(held.ref) for held in proof.secrets)
+        if state.gone_since is not None:
+            return Next(DeletingSecrets(clear_since=state.clear_since), (Fact("back_again", names), *facts))
+        return Wait(now + min(order.policy.waits.poll, order.policy.waits.request), (f"deleting {names}",))
+    if state.gone_since is None:
+        return Next(
+            DeletingSecrets(clear_since=state.clear_since, gone_since=now),
+            (Fact("secrets_gone", "404 for every Secret that held it"),),
+        )
+    account = world.accounts.account(order.credential, order.project)
+    since = now - order.policy.waits.idle - METRIC_LAG
+    use = use_of(account, order.public_key, world, since, now) if order.published else Use(unknown="never published")
+    facts, holds = ask(ENTER_DISABLING, msgspec.structs.replace(proof, use=use), order, now)
+    if holds:
+        return rest(holds, order, now, words)
+    return Next(Disabling(clear_since=state.clear_since, fence=world.accounts.fence()), facts)

@@ -1,0 +1,78 @@
+"""Runbook line 5, first half: nobody uses the old key any more, and there is proof."""
+
+from datetime import datetime
+
+from rotator import books
+from rotator.gates import ENTER_DELETING_SECRETS, Hold, ask
+from rotator.proof import gather
+from rotator.record import Blocked, Fact, Order, Record, RetirementOrder, Wait
+from rotator.shoot import why_not_movable
+from rotator.states import DeletingSecrets, Draining, Withdrawn
+from rotator.steps import Next
+from rotator.steps.moving import Goal, mark_confined, move_wave, reverted
+from rotator.survey import Survey
+from rotator.world import World
+
+
+def drain(
+    state: Draining, record: Record, order: RetirementOrder, world: World, now: datetime
+) -> Next[DeletingSecrets] | Next[Withdrawn] | Next[Draining] | Wait | Blocked:
+    """Late joiners have moved on, and every gate before the point of no return is open at one look.
+
+    A key that is wanted or claimed again withdraws its own retirement. While a rotation rolls out, moving is its work alone.
+    Again: computed from what is seen; `clear_since` starts anew whenever somebody names the key or is not settled.
+    """
+    proof, survey = gather(record, order, world, now)
+    if proof.still_wanted:
+        return Next(Withdrawn(why=proof.still_wanted), (Fact("still_wanted", proof.still_wanted),))
+    words = move_on(record, order, survey, world) if not proof.unread else ()
+    clear = not proof.references and not proof.unsettled and not proof.unread
+    if clear and state.clear_since is None:
+        return Next(
+            Draining(since=state.since, clear_since=now),
+            (Fact("clear", f"nobody uses it; {proof.looked_at} Shoots looked at"),),
+        )
+    if not clear and state.clear_since is not None:
+        return Next(
+            Draining(since=state.since),
+            (Fact("used_again", "; ".join((*proof.references, *proof.unread))[:300] or "a Shoot is not settled"),),
+        )
+    facts, holds = ask(ENTER_DELETING_SECRETS, proof, order, now)
+    if holds:
+        return rest(holds, order, now, words)
+    return Next(DeletingSecrets(clear_since=state.clear_since or now), facts)
+
+
+def rest(holds: tuple[Hold, ...], order: Order, now: datetime, words: tuple[str, ...] = ()) -> Wait | Blocked:
+    """A block when only a person can open what is shut, else a wait until the next look is worth it."""
+    persons = [hold.person for hold in holds if hold.person is not None]
+    if len(persons) == len(holds) and persons:
+        return persons[0]
+    times = [hold.until for hold in holds if hold.person is None]
+    known = [time for time in times if time is not None]
+    # If every shut gate names its time, nothing can open before the last of them; else somebody may settle any moment.
+    until = max(known) if len(known) == len(times) else now + order.policy.waits.poll
+    return Wait(max(until, now + order.policy.waits.poll), (*(hold.why for hold in holds), *words))
+
+
+def move_on(record: Record, order: RetirementOrder, survey: Survey, world: World) -> tuple[str, ...]:
+    """Shoots in scope that still name this credential's old Secrets have moved to the wanted one, and undated ones are marked."""
+    records = world.books.records(order.credential)
+    wanted = books.wanted(records)
+    if wanted is None or any(other.unfinished for other, _ in books.rotations(records)):
+        return ()
+    words = mark_confined(survey.shoots, wanted.rotation, world)
+    ours = books.all_secrets(records)
+    name = wanted.secrets[0].name if wanted.secrets else ""
+    goal = Goal(wanted.rotation, wanted.public_key, name, wanted.secrets, survey.upstreams(order.credential), ours)
+    late = [shoot for shoot in survey.shoots if survey.moves(shoot, order.credential, name, ours)]
+    movable = [shoot for shoot in late if not why_not_movable(shoot) and not reverted(shoot, wanted.rotation)]
+    moved = [shoot for shoot in survey.shoots if shoot not in late and any(r.secret == name for r in shoot.references)]
+    strangers = sorted({f"{shoot.ref.garden}/{shoot.ref.namespace}" for shoot in movable if not goal.there(shoot)})
+    if strangers:
+        words += (
+            f"no Secret {name} in {', '.join(strangers)}: rotator rotate {order.credential} --to {wanted.public_key[:8]}",
+        )
+    back = [f"{shoot.ref} was moved back by its owner" for shoot in late if reverted(shoot, wanted.rotation)]
+    wave = move_wave(movable, moved, goal, record, order, survey, world)
+    return (*words, *back, *wave.words, *(word for word in (wave.held, wave.dead) if word))

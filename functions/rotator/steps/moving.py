@@ -1,0 +1,117 @@
+"""Moving Shoots, for the two steps that do: the roll-out, and the drain that catches late joiners."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rotator.errors import Absent, Conflict, Denied
+from rotator.key import KeyFile, PublicKey, short
+from rotator.record import Order, Record
+from rotator.secret import SecretRef
+from rotator.shoot import Mark, Shoot, why_not_movable, why_not_settled
+from rotator.survey import Survey
+from rotator.trial import try_key
+from rotator.waves import next_wave
+from rotator.world import World
+
+REFUSALS = 5
+"""So many Shoots may refuse in one wave before it ends: one whose owner's admission says no must not stop the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """Where Shoots are to go: the rotation that they are marked with, its key and the name of its Secret in every namespace."""
+
+    rotation: str
+    public_key: PublicKey
+    secret: str
+    secrets: tuple[SecretRef, ...]
+    upstreams: tuple[str, ...]
+    ours: frozenset[SecretRef]
+
+    def there(self, shoot: Shoot) -> bool:
+        """The Shoot's namespace has the Secret."""
+        return SecretRef(shoot.ref.garden, shoot.ref.namespace, self.secret) in self.secrets
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What a wave did. `held`: a failure budget stopped it. `dead`: the goal's key does not work. `words`: what was refused."""
+
+    patched: int = 0
+    under_way: int = 0
+    held: str = ""
+    dead: str = ""
+    words: tuple[str, ...] = ()
+
+
+def reverted(shoot: Shoot, rotation: str) -> bool:
+    """Of a Shoot that names an old Secret: it carries this rotation's mark, so its owner took our move back. We do not fight."""
+    return shoot.mark is not None and shoot.mark.rotation == rotation
+
+
+def why_left(shoot: Shoot, rotation: str) -> str:
+    """Why a Shoot that names an old Secret will not be moved by us; empty when it will."""
+    if reverted(shoot, rotation):
+        return "was moved back by its owner after we moved it: change the reference at its source"
+    return why_not_movable(shoot)
+
+
+def mark_confined(shoots: Sequence[Shoot], rotation: str, world: World) -> tuple[str, ...]:
+    """Every confined Shoot among them that cannot be dated has a fresh mark; what was refused is said.
+
+    Again: a Shoot whose mark still dates its spec is left alone.
+    """
+    refused: list[str] = []
+    for shoot in shoots:
+        if not shoot.needs_mark:
+            continue
+        try:
+            world.gardens[shoot.ref.garden].mark(shoot, Mark(rotation, shoot.generation))
+        except (Conflict, Absent):
+            continue  # it moved meanwhile: the next look decides
+        except Denied as fault:
+            refused.append(f"{shoot.ref} cannot be marked: {fault}")
+    return tuple(refused)
+
+
+def move_wave(
+    movable: Sequence[Shoot], moved: Sequence[Shoot], goal: Goal, record: Record, order: Order, survey: Survey, world: World
+) -> Moved:
+    """The next wave names the goal's Secret, each Shoot by one patch, onto a key that was tried in this very activation.
+
+    Again: computed from what is seen, so a Shoot that has moved is in `moved` and not patched twice.
+    """
+    excused = [waiver.shoot for waiver in record.waivers]
+    attempted: set[str] = set()
+    arrived = list(moved)
+    words: list[str] = []
+    patched = refusals = 0
+    while refusals < REFUSALS:
+        waiting = [shoot for shoot in movable if shoot.ref.uid not in attempted and goal.there(shoot)]
+        wave = next_wave(waiting, arrived, goal.rotation, order.policy.waves, excused)
+        if wave.held or not wave.take:
+            return Moved(patched, wave.under_way, wave.held, "", tuple(words))
+        if not attempted and (dead := why_dead(goal, order, survey, world)):
+            return Moved(patched, wave.under_way, "", dead)
+        for shoot in wave.take:
+            attempted.add(shoot.ref.uid)
+            moves = survey.moves(shoot, order.credential, goal.secret, goal.ours)
+            try:
+                arrived.append(world.gardens[shoot.ref.garden].move(shoot, moves, Mark(goal.rotation, shoot.generation)))
+                patched += 1
+            except (Conflict, Absent):
+                words.append(f"{shoot.ref} changed meanwhile; looking again")
+            except Denied as fault:
+                refusals += 1
+                words.append(f"{shoot.ref} refused: {fault}")
+    return Moved(patched, sum(1 for shoot in arrived if why_not_settled(shoot)), "", "", tuple(words))
+
+
+def why_dead(goal: Goal, order: Order, survey: Survey, world: World) -> str:
+    """Empty when the key that Shoots are about to move to works, tried with the bytes of its Secret."""
+    login = next((login for held in survey.holding(goal.public_key) if (login := held.login()) is not None), None)
+    if login is None:
+        return f"no Secret holds key {short(goal.public_key)} any more"
+    account = world.accounts.account(order.credential, order.project)
+    answer = try_key(KeyFile(login.private, account, login.id), goal.upstreams, order, world)
+    return "" if answer.accepted else f"key {short(login.id)} does not work any more: {answer.text}"

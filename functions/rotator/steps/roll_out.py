@@ -1,0 +1,64 @@
+"""Runbook lines 3 and 4: Shoots are pointed at the new Secret, in waves, and have reconciled."""
+
+from datetime import datetime
+
+from rotator import books
+from rotator.record import Blocked, Fact, Record, RotationOrder, Wait
+from rotator.secret import name
+from rotator.shoot import Shoot, why_not_movable, why_not_settled
+from rotator.states import Done, Left, Published, Verified
+from rotator.steps import Next
+from rotator.steps.moving import Goal, mark_confined, move_wave, reverted, why_left
+from rotator.steps.publish import concerned, target
+from rotator.steps.sweep import sweep
+from rotator.survey import look_whole
+from rotator.world import World
+
+
+def roll_out(
+    state: Published, record: Record, order: RotationOrder, world: World, now: datetime
+) -> Next[Done] | Next[Verified] | Wait | Blocked:
+    """Every Shoot that can move has moved and settled, or is left behind with a reason; the retirement waits for those.
+
+    Again: Shoots that name the new Secret are not patched again; who moves next is computed from what is seen.
+    """
+    records = world.books.records(order.credential)
+    ours = books.all_secrets(records)
+    survey = look_whole(books.scope(order.scope, world.books.scope()), world, also=sorted(ours))
+    if any(target(order, place) not in state.secrets for place in concerned(survey, order, ours)):
+        seen = Fact("new_namespace", "a Shoot of another namespace uses the credential")
+        return Next(Verified(key=state.key, fences=state.fences), (seen,))
+    new = name(order.base, order.sequence)
+    goal = Goal(record.id, state.key.public_key, new, state.secrets, survey.upstreams(order.credential), ours)
+    waiting = [shoot for shoot in survey.shoots if survey.moves(shoot, order.credential, new, ours)]
+    moved = [shoot for shoot in survey.shoots if shoot not in waiting and any(r.secret == new for r in shoot.references)]
+    movable = [shoot for shoot in waiting if not why_not_movable(shoot) and not reverted(shoot, record.id)]
+    words = mark_confined([shoot for shoot in moved if not shoot.deleting], record.id, world)
+    if movable:
+        wave = move_wave(movable, moved, goal, record, order, survey, world)
+        if wave.held:
+            return Blocked("failure-budget", (wave.held,), f"rotator describe {record.id}")
+        if wave.dead:
+            return Blocked("wanted-key-dead", (wave.dead,), f"rotator rotate {order.credential} --new")
+        if wave.words and not wave.patched and not wave.under_way and now >= state.at + order.policy.waits.settle:
+            return Blocked("refused", wave.words, f"rotator retry {record.id}")
+        counts = f"{len(moved) + wave.patched} of {len(waiting) + len(moved)} Shoots moved, {wave.under_way} to settle"
+        return Wait(now + order.policy.waits.poll, (counts, *wave.words, *words))
+    if pending := [f"{shoot.ref} {why}" for shoot in moved if (why := worth_waiting_for(shoot, state, order, now))]:
+        counts = f"{len(moved) - len(pending)} of {len(moved)} moved Shoots settled"
+        return Wait(now + order.policy.waits.poll, (counts, *pending[:5], *words))
+    left = [Left(str(shoot.ref), why_left(shoot, record.id)) for shoot in waiting]
+    left += [Left(str(shoot.ref), why) for shoot in moved if (why := why_not_settled(shoot))]
+    numbers = {"moved": len(moved), "left": len(left)}
+    facts = (
+        Fact("rolled_out", f"{len(moved)} Shoots moved, {len(left)} left", numbers),
+        *sweep(state.key.staged, record, records, world),
+    )
+    return Next(Done(key=state.key, secrets=state.secrets, fences=state.fences, moved=len(moved), left=tuple(left)), facts)
+
+
+def worth_waiting_for(shoot: Shoot, state: Published, order: RotationOrder, now: datetime) -> str:
+    """Why a moved Shoot has not settled, while there is hope: not for ever, and not for one that nobody reconciles."""
+    if shoot.ignored or shoot.deleting or now >= (shoot.marked_at or state.at) + order.policy.waits.settle:
+        return ""
+    return why_not_settled(shoot)

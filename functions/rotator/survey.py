@@ -1,0 +1,122 @@
+"""One look over a scope: all its Shoots, the Secrets they name, and what those Secrets hold.
+
+Everything that decides about references decides on a survey, so that one lap asks for every list page once. What could not be
+read is part of the result: it keeps gates shut.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from rotator.errors import Transient, Unreadable
+from rotator.key import Email, PublicKey
+from rotator.record import Place
+from rotator.secret import HeldSecret, SecretRef
+from rotator.shoot import Shoot
+from rotator.world import Move, World
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What was found. `secrets`: every Secret that was asked for, None where there is none; never encoded, keys are in it."""
+
+    shoots: tuple[Shoot, ...]
+    secrets: dict[SecretRef, HeldSecret | None]
+    unread: tuple[str, ...]
+    bound: frozenset[SecretRef] = frozenset()
+
+    def secret(self, shoot: Shoot, name: str) -> HeldSecret | None:
+        """The Secret of the Shoot's namespace, None when there is none or it could not be read."""
+        return self.secrets.get(SecretRef(shoot.ref.garden, shoot.ref.namespace, name))
+
+    def holding(self, public_key: PublicKey) -> tuple[HeldSecret, ...]:
+        """All Secrets found that hold this key."""
+        return tuple(held for _, held in sorted(self.secrets.items()) if held is not None and held.holds(public_key))
+
+    def in_use(self, credential: Email) -> tuple[PublicKey, ...]:
+        """The keys of this account that caches of Shoots are pointed at, each once."""
+        found: dict[PublicKey, None] = {}
+        for shoot in self.shoots:
+            for reference in shoot.references:
+                held = self.secret(shoot, reference.secret)
+                login = held.login() if held is not None else None
+                if login is not None and login.account == credential:
+                    found.setdefault(login.public_key)
+        return tuple(found)
+
+    def moves(self, shoot: Shoot, credential: Email, target: str, ours: frozenset[SecretRef]) -> tuple[Move, ...]:
+        """Entries of this Shoot that name another Secret of this account than `target`.
+
+        An entry whose Secret is gone counts when our books say that it was one of this account's (`ours`): so a Shoot that
+        lost its Secret is healed.
+        """
+        found: list[Move] = []
+        for reference in shoot.references:
+            if reference.secret == target:
+                continue
+            ref = SecretRef(shoot.ref.garden, shoot.ref.namespace, reference.secret)
+            held = self.secrets.get(ref)
+            login = held.login() if held is not None else None
+            lost = held is None and ref in self.secrets and ref in ours
+            if lost or (login is not None and login.account == credential):
+                found.append(Move(reference.index, reference.entry, reference.secret, target))
+        return tuple(found)
+
+    def upstreams(self, credential: Email) -> tuple[str, ...]:
+        """The registry hosts that caches reach with this account."""
+        found: set[str] = set()
+        for shoot in self.shoots:
+            entries = {r.entry for r in shoot.references if self._is_of(shoot, r.secret, credential)}
+            found |= {cache.upstream for cache in shoot.caches if cache.entry in entries}
+        return tuple(sorted(found))
+
+    def users(self, credential: Email) -> tuple[Shoot, ...]:
+        """Shoots with an entry that names a Secret of this account."""
+        return tuple(s for s in self.shoots if any(self._is_of(s, r.secret, credential) for r in s.references))
+
+    def _is_of(self, shoot: Shoot, name: str, credential: Email) -> bool:
+        held = self.secret(shoot, name)
+        login = held.login() if held is not None else None
+        return login is not None and login.account == credential
+
+
+def look(places: Iterable[Place], world: World, also: Sequence[SecretRef] = ()) -> Survey:
+    """All Shoots of these places, every Secret that they or a binding name, and the Secrets `also`.
+
+    Again: the same calls; nothing is changed. Raises: Transient for what may be readable soon.
+    """
+    shoots: list[Shoot] = []
+    secrets: dict[SecretRef, HeldSecret | None] = {}
+    unread: list[str] = []
+    bound: set[SecretRef] = set()
+    asked = sorted(set(places))
+    for place in asked:
+        garden = world.gardens.get(place.garden)
+        if garden is None:
+            unread.append(f"{place}: Garden {place.garden} is not configured any more")
+            continue
+        try:
+            here = garden.shoots(place.namespace)
+            names = set(garden.bindings(place.namespace))
+        except Unreadable as fault:
+            unread.append(str(fault))
+            continue
+        shoots.extend(here)
+        bound |= {SecretRef(place.garden, place.namespace, name) for name in names}
+        for shoot in here:
+            names |= shoot.names()
+        names |= {ref.name for ref in also if (ref.garden, ref.namespace) == (place.garden, place.namespace)}
+        for name in sorted(names):
+            ref = SecretRef(place.garden, place.namespace, name)
+            try:
+                secrets[ref] = garden.secret(place.namespace, name)
+            except Unreadable as fault:
+                unread.append(str(fault))
+    return Survey(tuple(shoots), secrets, tuple(unread), frozenset(bound))
+
+
+def look_whole(places: Iterable[Place], world: World, also: Sequence[SecretRef] = ()) -> Survey:
+    """As `look`, for steps that cannot decide on a part. Raises: Transient naming what could not be read."""
+    survey = look(places, world, also)
+    if survey.unread:
+        raise Transient("; ".join(survey.unread))
+    return survey

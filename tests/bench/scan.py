@@ -1,0 +1,112 @@
+"""How long a scan of 10,000 Shoots takes, against the floor (the same bytes over the same transport, unread) and the package's own list.
+
+Run: python tests/bench/scan.py. The server is a process of its own, each measurement another fresh one; medians of three.
+"""
+
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent), str(HERE.parent.parent / "functions")]
+
+COUNT = 10_000
+CLIENT_COUNT = 1_000
+ROUNDS = 3
+GOAL_RATIO = 1.5
+GOAL_MB = 150.0
+
+
+def peak_mb() -> float:
+    """The most memory this process ever had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def measure(mode: str, port: str) -> None:
+    """One measurement in this process; prints it."""
+    from kubernetes import client as kubernetes
+    from rotator.clients.calls import ServerClock
+    from rotator.clients.garden import KubernetesGarden, pages
+    from rotator.clients.garden.login import Login, static
+    from rotator.clients.garden.request import GARDENER, Request
+
+    login = Login.server(f"http://127.0.0.1:{port}", None, static("token"))
+    garden = KubernetesGarden("bench", login, ServerClock())
+    before, start = peak_mb(), time.perf_counter()
+    match mode:
+        case "floor":
+            count = 0
+            request: Request | None = Request("list", GARDENER, "shoots", "garden-bench", query={"limit": "250"})
+            while request:
+                token = pages._token(garden._transport.read(request))
+                request = request.asking(**{"continue": token}) if token else None
+        case "scan":
+            count = len(garden.shoots("garden-bench"))
+        case _:
+            api, token, count = kubernetes.CustomObjectsApi(kubernetes.ApiClient(login.configuration)), "", 0
+            while True:
+                page: Any = api.list_namespaced_custom_object(
+                    "core.gardener.cloud", "v1beta1", "garden-bench", "shoots", limit=250, _continue=token
+                )
+                count += len(page["items"])
+                token = page["metadata"].get("continue", "")
+                if not token:
+                    break
+    seconds = time.perf_counter() - start
+    print(json.dumps({"seconds": seconds, "peak_mb": peak_mb() - before, "count": count}))
+
+
+def rounds(mode: str, port: str) -> tuple[float, float, int]:
+    """Median seconds and peak, and the number of Shoots seen."""
+    command = [sys.executable, str(HERE / "scan.py"), mode, port]
+    answers = [json.loads(subprocess.run(command, check=True, capture_output=True).stdout) for _ in range(ROUNDS)]
+    seconds = statistics.median(answer["seconds"] for answer in answers)
+    return seconds, statistics.median(answer["peak_mb"] for answer in answers), answers[0]["count"]
+
+
+class Server:
+    """The API server, while it is needed."""
+
+    def __init__(self, count: int) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, str(HERE / "fleet.py"), str(count)], stdout=subprocess.PIPE, text=True
+        )
+
+    def __enter__(self) -> tuple[str, int]:
+        assert self._process.stdout
+        port, size = self._process.stdout.readline().split()
+        return port, int(size)
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        self._process.wait()
+
+
+def main() -> None:
+    """Measure, print, and put the figures."""
+    import figures
+
+    with Server(COUNT) as (port, size):
+        floor, _, _ = rounds("floor", port)
+        scan, peak, count = rounds("scan", port)
+    assert count == COUNT
+    with Server(CLIENT_COUNT) as (port, _):
+        client = rounds("client", port)[0] * COUNT / CLIENT_COUNT
+    ratio = scan / floor
+    print(f"{COUNT} Shoots, {size / 1e6:.0f} MB: floor {floor:.3f} s, scan {scan:.3f} s ({ratio:.2f}x), peak {peak:.0f} MB")
+    print(f"kubernetes' own list: {client:.1f} s (scaled from {CLIENT_COUNT})")
+    figures.put("scan_vs_floor", value=scan, unit="s", floor=floor, ratio=ratio, goal=GOAL_RATIO, met=ratio <= GOAL_RATIO)
+    figures.put("scan_vs_client", value=scan, unit="s", floor=client, ratio=scan / client, goal=1.0, met=scan < client)
+    figures.put("scan_peak_mb", value=peak, unit="MB", goal=GOAL_MB, met=peak < GOAL_MB)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        measure(*sys.argv[1:3])
+    else:
+        main()
