@@ -239,12 +239,12 @@ def test_due_is_what_is_unfinished_and_may_wake_oldest_first(store: Store) -> No
 
 
 def test_suspensions_stand_until_they_are_resumed(store: Store) -> None:
-    one = Suspension(subject="puller@acme.iam.gserviceaccount.com", by="ann", why="audit", at=LATER)
-    everything = Suspension(subject=EVERYTHING, by="bob", why="freeze", at=NOW)
-    store.suspend(one)
+    one = Suspension(subject="puller@acme.iam.gserviceaccount.com", by="ann", why="audit", at=NOW)
+    everything = Suspension(subject=EVERYTHING, by="bob", why="freeze", at=LATER)
     store.suspend(everything)
+    store.suspend(one)
 
-    assert store.suspensions() == (everything, one)
+    assert store.suspensions() == (one, everything)
     assert store.resume(EVERYTHING)
     assert store.suspensions() == (one,)
     assert not store.resume(EVERYTHING)

@@ -41,11 +41,11 @@ class Service:
         charges: Sequence[Charge],
         places: Sequence[Place],
         store: Store,
-        make_world: Callable[[], World],
+        make_world: Callable[[Email | None], World],
         before: Callable[[Sending], None] = lambda _: None,
         worker: str = "rotator",
     ) -> None:
-        """`make_world`: neighbours with one fresh, never refreshed token. `before`: asked ahead of every mutating call (pace)."""
+        """`make_world`: neighbours, for one account or to look at all, with one fresh, never refreshed token. `before`: asked ahead of every mutating call (pace)."""
         self.installation = installation
         self.charges = tuple(charges)
         self.places = tuple(places)
@@ -60,7 +60,7 @@ class Service:
     def look(self, now: datetime, only: Email | None = None) -> Inventory:
         """What is out there, of one credential or of all. Raises: Invalid for an account that is nowhere."""
         records, _ = self.ledger.every()
-        found = inventory.take(self.charges, self.places, records, self._make_world(), now, only=only)
+        found = inventory.take(self.charges, self.places, records, self._make_world(only), now, only=only)
         if only is not None and not found.credentials:
             raise Invalid((f"credential {only}: neither rotator.toml nor any Secret in scope names it; see: rotator discover",))
         return found
@@ -215,7 +215,7 @@ class Service:
                 raise Halted(held)
             self._before(sending)
 
-        yield from run(record_id, guarded(self._make_world(), before), self.store, laps, self.worker)
+        yield from run(record_id, guarded(self._make_world(credential), before), self.store, laps, self.worker)
 
     def due(self, now: datetime) -> tuple[str, ...]:
         """Ids of records that should be carried on now."""
@@ -319,5 +319,5 @@ class Service:
         )
 
     def _all_shoots(self) -> list[ShootRef]:
-        world = self._make_world()
+        world = self._make_world(None)
         return [shoot.ref for place in self.places for shoot in world.gardens[place.garden].shoots(place.namespace)]

@@ -63,7 +63,7 @@ Address = Annotated[
 ]
 Server = Annotated[
     str,
-    Form(r"https?://[^\s/@?#]+(/[^\s@?#]*)?", 'the address of an API server, like "https://api.garden.example"', shown=False),
+    Form(settings_rules.SERVER, 'the address of an API server, like "https://api.garden.example"', shown=False),
 ]
 LoopbackPort = Annotated[str, Form(settings_rules.LOOPBACK, 'a loopback address, like "127.0.0.1:8085"')]
 LoopbackUrl = Annotated[str, Form(f"http://{settings_rules.LOOPBACK}/?", 'a loopback address, like "http://127.0.0.1:8080"')]

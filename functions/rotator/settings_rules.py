@@ -3,15 +3,16 @@
 All rules look at the tables as they are written, so that a fault in one place hides none in another.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from rotator import policy, toml
 from rotator.key import Email, base_name
 
 LOOPBACK = r"(127\.0\.0\.1|localhost|\[::1\]):[0-9]{1,5}"
-LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
+SERVER = r"(https?)://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?(/[^\s@?#]*)?"
 TOKENS = ("token_file", "token_env")
 
 Table = Mapping[str, Any]
@@ -87,12 +88,13 @@ def _check_access(reader: toml.Reader, place: str, garden: Table) -> None:
 
 def _check_server(reader: toml.Reader, place: str, garden: Table, *, sandbox: bool) -> None:
     server = garden.get("server")
-    if not isinstance(server, str) or not server.startswith(("http://", "https://")):
+    match = re.fullmatch(SERVER, server) if isinstance(server, str) else None
+    if match is None:
         return
-    local = urlsplit(server).hostname in LOOPBACK_HOSTS
-    if sandbox and not local:
+    scheme, host = match.group(1, 2)
+    if sandbox and host not in LOOPBACK_HOSTS:
         reader.fault(f"{place}.server", "is not on this machine, but [sandbox] is set: its keys must not reach a real Garden")
-    elif server.startswith("http://") and not sandbox:
+    elif scheme == "http" and not sandbox:
         reader.fault(f"{place}.server", "would send the token unencrypted; write https://")
 
 

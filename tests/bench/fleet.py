@@ -80,7 +80,10 @@ def shoot(number: int, random_: random.Random) -> dict[str, Any]:
         "spec": {
             "cloudProfile": {"kind": "CloudProfile", "name": "gcp"},
             "credentialsBindingName": "infrastructure",
-            "dns": {"domain": f"shoot-{number}.dev.example.org", "providers": [{"type": "google-clouddns", "secretName": "dns"}]},
+            "dns": {
+                "domain": f"shoot-{number}.dev.example.org",
+                "providers": [{"type": "google-clouddns", "secretName": "dns"}],
+            },
             "extensions": [{"type": "shoot-dns-service", "providerConfig": {"kind": "DNSConfig"}}]
             + [{"type": "registry-cache", "providerConfig": config}],
             "kubernetes": {"version": "1.34.2", "kubeAPIServer": {"admissionPlugins": [{"name": "PodNodeSelector"}]}},
@@ -93,7 +96,8 @@ def shoot(number: int, random_: random.Random) -> dict[str, Any]:
         },
         "status": {
             "conditions": [
-                {"type": each, "status": "True", "lastTransitionTime": time, "message": "all is well, " * 8} for each in conditions
+                {"type": each, "status": "True", "lastTransitionTime": time, "message": "all is well, " * 8}
+                for each in conditions
             ],
             "lastOperation": {
                 "type": "Reconcile",

@@ -18,7 +18,7 @@ from sandbox.operations import Operations
 T = TypeVar("T")
 
 
-class Refused(Exception):  # noqa: N818 - a refusal is the right answer, not an error of the sandbox
+class Refused(Exception):
     """The service says no: a gRPC code name, the text a caller sees, and rich details for `grpc-status-details-bin`."""
 
     def __init__(self, code: str, text: str, *details: Message) -> None:
@@ -29,7 +29,7 @@ class Refused(Exception):  # noqa: N818 - a refusal is the right answer, not an 
         self.details = details
 
 
-class Struck(Exception):  # noqa: N818 - a fault that somebody ordered
+class Struck(Exception):
     """A fault hit this call; the protocol's door turns it into a broken connection, silence, or a status."""
 
     def __init__(self, fault: Fault) -> None:
@@ -65,15 +65,20 @@ class Door:
         self.lock = threading.RLock()
         self._operations = operations
         self._faults = faults
+        self.before: list[Callable[[], object]] = []
 
     def serve(self, call: Call, effect: Callable[[Note], T]) -> T:
         """The effect took place and is in the log, in that order under the lock.
 
         Raises: Refused as the effect raised it; Struck when a fault hit, before or after the effect.
         """
+        for prepare in self.before:
+            prepare()
         fault = self._faults.strike(call.service, call.method, call.target)
         if fault is not None and fault.when == "before":
-            self.record(call, outcome=fault.answer, answered=fault.answer not in {"lost", "hang"})
+            self.record(call, outcome=fault.answer, answered=fault.answer not in {"lost", "hang", "park"})
+            if fault.answer == "park":
+                self._faults.park(lambda: self._late(call, effect))
             raise Struck(fault)
         with self.lock:
             note = Note()
@@ -89,6 +94,19 @@ class Door:
         if fault is not None:
             raise Struck(fault)
         return result
+
+    def _late(self, call: Call, effect: Callable[[Note], object]) -> None:
+        """The parked call arrives: its token is checked now, its effect is of now, nobody hears the answer."""
+        for prepare in self.before:
+            prepare()
+        with self.lock:
+            note = Note()
+            try:
+                effect(note)
+            except Refused as refusal:
+                self.record(call, outcome=refusal.code, answered=False)
+                return
+            self.record(call, facts=note.facts if note.outcome == "ok" else {}, outcome=note.outcome, answered=False)
 
     def record(self, call: Call, facts: Mapping[str, Any] | None = None, *, outcome: str = "ok", answered: bool = True) -> None:
         """The call is last in the log."""

@@ -2,13 +2,15 @@
 
 A fault matches calls by glob on service, method and target. `when="before"` refuses without effect; `when="after"` lets the
 effect happen and then fails, which is the ambiguous answer that breaks naive clients. `answer` is what the caller sees:
-"lost" (the connection breaks), "hang" (no answer for `seconds`), or a status: a gRPC code name ("UNAVAILABLE",
+"lost" (the connection breaks), "hang" (no answer for `seconds`), "park" (the request is held at the door, to be served when a
+test calls `release`: the late call of a paused worker), or a status: a gRPC code name ("UNAVAILABLE",
 "FAILED_PRECONDITION") for gRPC services, a number ("503", "403") for HTTP ones, with `text` as its message.
 """
 
 import fnmatch
 import itertools
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
@@ -35,6 +37,7 @@ class Faults:
         self._lock = threading.Lock()
         self._ids = itertools.count(1)
         self._faults: dict[int, tuple[Fault, int]] = {}
+        self._parked: list[Callable[[], None]] = []
 
     def add(self, fault: Fault) -> int:
         """The fault is in force; its number takes it back."""
@@ -52,6 +55,24 @@ class Faults:
         """No fault is in force."""
         with self._lock:
             self._faults.clear()
+
+    def park(self, late: Callable[[], None]) -> None:
+        """The request waits at the door."""
+        with self._lock:
+            self._parked.append(late)
+
+    def parked(self) -> int:
+        """How many requests wait."""
+        with self._lock:
+            return len(self._parked)
+
+    def release(self) -> int:
+        """Every parked request has been served, with the rights and the world of now; nobody heard the answers."""
+        with self._lock:
+            waiting, self._parked = self._parked, []
+        for late in waiting:
+            late()
+        return len(waiting)
 
     def strike(self, service: str, method: str, target: str) -> Fault | None:
         """The fault that hits this call, or None. Counts the call for every fault that matches it: ask once per call."""

@@ -39,8 +39,9 @@ def _handler(service: str, method: str, rpc: Rpc, door: Door, access: Access) ->
     def serve(request: Any, context: Any) -> Any:
         call = Call(service=service, method=method, target=rpc.target(request), mutating=rpc.mutating)
 
+        metadata = dict(context.invocation_metadata())
+
         def effect(note: Note) -> Any:
-            metadata = dict(context.invocation_metadata())
             return rpc.run(request, access.caller(metadata.get("authorization")), note)
 
         try:
@@ -73,7 +74,7 @@ def _strike(context: Any, fault: Fault) -> NoReturn:
         gone = threading.Event()
         context.add_callback(gone.set)
         gone.wait(fault.seconds)
-    if fault.answer in {"hang", "lost"}:
+    if fault.answer in {"hang", "lost", "park"}:
         context.abort(grpc.StatusCode.UNAVAILABLE, "Socket closed")
     context.abort(grpc.StatusCode[fault.answer], fault.text)
     raise AssertionError  # abort never returns

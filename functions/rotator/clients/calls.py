@@ -36,7 +36,7 @@ def call(send: Callable[[], T], read: Reader, *, repeat: bool) -> T:
             return send()
         loop = tenacity.Retrying(
             retry=tenacity.retry_if_exception(lambda fault: isinstance(fault, Exception) and isinstance(read(fault), Transient)),
-            wait=tenacity.wait_exponential_jitter(initial=0.1, max=3.0, jitter=0.2),
+            wait=tenacity.wait_exponential_jitter(multiplier=0.1, max=3.0, jitter=0.2),
             stop=tenacity.stop_before_delay(PATIENCE),
             reraise=True,
         )

@@ -89,6 +89,9 @@ def understood(method: str, url: str, headers: Mapping[str, str], body: bytes) -
     dry_run = query.get("dryRun")
     if dry_run not in (None, "All"):
         raise Refusal(422, f'dryRun: Unsupported value: "{dry_run}": supported values: "All"', details={})
+    content_type = headers.get("content-type", "application/json").partition(";")[0].strip()
+    if content_type.endswith("protobuf"):
+        raise Refusal(415, "the body of the request was in an unknown format - accepted media types include: application/json")
     agent = headers.get("user-agent", "unknown").partition("/")[0]
     return Call(
         verb=verb,
@@ -97,6 +100,6 @@ def understood(method: str, url: str, headers: Mapping[str, str], body: bytes) -
         name=name,
         query=query,
         manager=query.get("fieldManager") or agent,
-        content_type=headers.get("content-type", "application/json").partition(";")[0].strip(),
+        content_type=content_type,
         body=body,
     )

@@ -103,7 +103,11 @@ class Gardenlet:
         key = (namespace, name)
         run = self._runs.setdefault(key, _Run())
         tree = self._state.store.find(SHOOTS, namespace, name)
-        if run.phase in ("idle", "retrying") and tree is not None and self._wants(tree.tree, run):
+        if tree is None:
+            return
+        if shoots.deleting(tree.tree) and not tree.tree["spec"].get("seedName"):
+            self._state.agenda.put(at, partial(self._drop_unscheduled, key, run))
+        elif run.phase in ("idle", "retrying") and self._wants(tree.tree, run):
             self._start_later(key, run, at)
 
     def forget(self, namespace: str, name: str) -> None:
@@ -232,6 +236,11 @@ class Gardenlet:
         self._state.drop(SHOOTS, tree, at)
         facts = shoots.facts(tree, exists=False)
         self._state.log("DELETE shoots", f"{key[0]}/{key[1]}", at, by="gardenlet", facts=facts)
+
+    def _drop_unscheduled(self, key: tuple[str, str], run: _Run, at: datetime) -> None:
+        tree = self._current(key, run)
+        if tree is not None:
+            self._vanish(key, run, tree, at)
 
     def _care(self, key: tuple[str, str], run: _Run, care: int, at: datetime) -> None:
         tree = self._current(key, run)

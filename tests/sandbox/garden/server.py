@@ -2,7 +2,9 @@
 
 import json
 import socket
+import sys
 import threading
+import traceback
 from collections.abc import Mapping
 from dataclasses import replace
 from email.utils import format_datetime
@@ -49,7 +51,9 @@ class Door:
             return self._outside(urlsplit(url).path, headers)
         fault = self._faults.strike(f"garden:{self._state.name}", call.method, call.target)
         if fault is not None and fault.when == "before":
-            self._api.refuse(call, fault.answer, answered=fault.answer not in ("lost", "hang"))
+            self._api.refuse(call, fault.answer, answered=fault.answer not in ("lost", "hang", "park"))
+            if fault.answer == "park":
+                self._faults.park(lambda: self._late(call, headers))
             return self._struck(fault)
         try:
             reply = self._api.perform(self._authenticated(call, headers), answered=fault is None)
@@ -61,16 +65,28 @@ class Door:
                 return reply
         return self._struck(fault)
 
+    def _late(self, call: Call, headers: Mapping[str, str]) -> None:
+        """The parked call arrives: its token is checked now, its effect is of now, nobody hears the answer."""
+        try:
+            self._api.perform(self._authenticated(call, headers), answered=False)
+        except Refusal:
+            return
+
     def _authenticated(self, call: Call, headers: Mapping[str, str]) -> Call:
-        with self._state.lock:
-            user = self._state.access.user(headers.get("authorization", ""), self._state.now())
+        user = self._user(headers)
         return replace(call, user=user)
+
+    def _user(self, headers: Mapping[str, str]) -> str:
+        authorization = headers.get("authorization")
+        if authorization is None and self._state.knobs.anonymous:
+            return self._state.knobs.anonymous
+        with self._state.lock:
+            return self._state.access.user(authorization or "", self._state.now())
 
     def _outside(self, path: str, headers: Mapping[str, str]) -> Reply:
         if path in ("/healthz", "/livez", "/readyz"):
             return Reply(200, b'"ok"')
-        with self._state.lock:
-            self._state.access.user(headers.get("authorization", ""), self._state.now())
+        self._user(headers)
         document = discovery.document(path, self.address)
         if document is None:
             raise Refusal(404, "the server could not find the requested resource", details={})
@@ -79,7 +95,7 @@ class Door:
     def _struck(self, fault: Fault) -> Reply:
         if fault.answer == "hang":
             self.closed.wait(fault.seconds)
-        if fault.answer in ("hang", "lost"):
+        if fault.answer in ("hang", "lost", "park"):
             raise NoAnswer
         code = int(fault.answer) if fault.answer.isdigit() else _GRPC_NAMES.get(fault.answer, 503)
         raise Refusal(code, fault.text, details={"retryAfterSeconds": 1} if code in (429, 503) else {})
@@ -163,6 +179,9 @@ class Handler(BaseHTTPRequestHandler):
         except NoAnswer:
             self.close_connection = True
             return
+        except Exception:
+            traceback.print_exc(file=sys.stderr)
+            code, answer = 500, Refusal(500, "Internal error occurred: the sandbox itself has crashed").body()
         self.send_response(code)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(answer)))

@@ -23,6 +23,8 @@ class Knobs:
 
     token_lifetime: float = 3600.0
     """Of tokens from `kubeconfig`."""
+    anonymous: str = ""
+    """Who a caller without a token is taken for ("": nobody, 401). kubectl sends no token over plain HTTP."""
     webhook_down: bool = False
     """The registry-cache webhook does not answer: 500 on every create and update of a Shoot with the extension."""
     registry_config_versions: tuple[str, ...] = ("v1alpha3",)

@@ -1,0 +1,266 @@
+"""IAM's keys of service accounts, for protocol `world.Accounts`.
+
+Keys and accounts over gRPC (google-cloud-iam); only why Google disabled a key is read over REST, which alone knows it. Names
+always carry the real project: behind `projects/-` an absent key answers 403. Nothing that changes something is sent twice: what
+became of a lost answer, the step finds out by reading.
+"""
+
+import json
+import threading
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+import grpc
+import httpx
+import msgspec
+from google.cloud import iam_admin_v1 as iam
+from google.cloud.iam_admin_v1.services.iam.transports import IAMGrpcTransport
+
+from rotator.clients import crypto
+from rotator.clients.calls import ServerClock
+from rotator.clients.refusal import BARE, CAP, Refusals
+from rotator.clients.rpc import Attempt, Caller
+from rotator.clients.token import AccessToken
+from rotator.errors import Absent, Exists, Permanent, StalePermit, Transient
+from rotator.key import Account, AccountKey, Email, KeyId, PrivateKey, PublicKey, short
+from rotator.policy import Mint
+from rotator.world import Permit
+
+HOST = "iam.googleapis.com"
+
+YOUNG = timedelta(minutes=10)
+"""IAM may answer 403 for the public half of a key that is younger than this (gcp.md, section 1.2)."""
+
+ASIDE = 5.0
+"""Seconds for the read that may fail: why a key is disabled."""
+
+_ROLE = "roles/iam.serviceAccountKeyAdmin"
+_REASON = "SERVICE_ACCOUNT_KEY_DISABLE_REASON_"
+_USER_MANAGED = iam.ListServiceAccountKeysRequest.KeyType.USER_MANAGED
+_CERTIFICATE = iam.ServiceAccountPublicKeyType.TYPE_X509_PEM_FILE
+
+
+class _Reason(msgspec.Struct, rename="camel"):
+    """One key as REST lists it."""
+
+    name: str
+    disable_reason: str = ""
+
+
+class _Reasons(msgspec.Struct):
+    """Answer of REST's keys.list."""
+
+    keys: tuple[_Reason, ...] = ()
+
+
+class IamAccounts:
+    """Keys of service accounts, by one worker with one access token. Safe for threads."""
+
+    def __init__(self, channel: grpc.Channel, http: httpx.Client, token: AccessToken, clock: ServerClock) -> None:
+        """Connect nothing yet."""
+        transport = IAMGrpcTransport(channel=channel)
+        self._iam: Any = iam.IAMClient(transport=transport)
+        self._caller = Caller(token, transport)
+        self._http = http
+        self._token = token
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._public: dict[KeyId, PublicKey] = {}
+
+    def account(self, credential: Email, project: str) -> Account:
+        """The account."""
+        asked = Account(email=credential, project=project, unique_id="")
+        attempt = _attempt(f"reading service account {credential}", "iam.serviceAccounts.get", asked)
+        found = self._caller.call(
+            lambda how: self._iam.get_service_account(request={"name": asked.resource}, **how), attempt, repeat=True
+        )
+        return Account(email=credential, project=project, unique_id=str(found.unique_id))
+
+    def keys(self, account: Account) -> tuple[AccountKey, ...]:
+        """All user-managed keys; one that a get does not know is left out, as a stale list would."""
+        listed = self._list(account)
+        reasons = self._reasons(account) if any(key.disabled for key in listed) else {}
+        found: list[AccountKey] = []
+        for key in listed:
+            try:
+                found.append(self._read(account, key, self._public_key(account, key), reasons))
+            except Absent:
+                continue
+        return tuple(found)
+
+    def key(self, account: Account, key_id: KeyId) -> AccountKey:
+        """One key by id."""
+        found = self._get(account, key_id)
+        public_key = self._remember(key_id, found)
+        return self._read(account, found, public_key, self._reasons(account) if found.disabled else {})
+
+    def generate(self) -> PrivateKey:
+        """A new key pair."""
+        return crypto.generate()
+
+    def upload(self, account: Account, private: PrivateKey, begin: datetime, end: datetime | None) -> KeyId:
+        """Upload a certificate of this pair. A pair that is there already is fine: its id is given."""
+        request = {"name": account.resource, "public_key_data": crypto.certificate(private, begin, end)}
+        attempt = _attempt(
+            f"uploading key {short(private.public_key)} to {account.email}", "iam.serviceAccountKeys.create", account
+        )
+        try:
+            made = self._mint(
+                lambda how: self._iam.upload_service_account_key(request=request, **how), attempt, account, "upload"
+            )
+        except Exists:
+            mine = next((key.id for key in self.keys(account) if key.public_key == private.public_key), None)
+            if mine is None:
+                raise Transient(f"{attempt.what}: IAM has it, but does not list it yet; looked for again later") from None
+            return mine
+        return _id(made.name)
+
+    def create(self, account: Account) -> tuple[KeyId, PrivateKey]:
+        """Create a key at Google."""
+        request = {
+            "name": account.resource,
+            "private_key_type": iam.ServiceAccountPrivateKeyType.TYPE_GOOGLE_CREDENTIALS_FILE,
+            "key_algorithm": iam.ServiceAccountKeyAlgorithm.KEY_ALG_RSA_2048,
+        }
+        attempt = _attempt(f"creating a key of {account.email}", "iam.serviceAccountKeys.create", account)
+        made = self._mint(lambda how: self._iam.create_service_account_key(request=request, **how), attempt, account, "create")
+        key_id = _id(made.name)
+        try:
+            return key_id, crypto.private_key(json.loads(made.private_key_data)["private_key"])
+        except (ValueError, KeyError, TypeError, AttributeError):
+            # Without a cause: a JSON error carries the document that it could not read.
+            why = f"key {key_id} was made, but the answer holds no key file; delete it"
+            remove = (
+                f"gcloud iam service-accounts keys delete {key_id} --iam-account {account.email} --project {account.project}"
+            )
+            raise Permanent(f"{attempt.what}: {why}: {remove}", code="no-key-file", next_command=remove) from None
+
+    def disable(self, account: Account, key_id: KeyId, permit: Permit) -> None:
+        """Disable the key."""
+        self._change(account, key_id, "disable", permit)
+
+    def enable(self, account: Account, key_id: KeyId) -> None:
+        """Enable the key."""
+        self._change(account, key_id, "enable", None)
+
+    def delete(self, account: Account, key_id: KeyId, permit: Permit) -> None:
+        """Delete the key."""
+        self._change(account, key_id, "delete", permit)
+
+    def fence(self) -> datetime:
+        """The expiry of the one token that all calls of this worker carry."""
+        return self._token.expires
+
+    def _change(
+        self, account: Account, key_id: KeyId, verb: Literal["disable", "enable", "delete"], permit: Permit | None
+    ) -> None:
+        methods = {
+            "disable": self._iam.disable_service_account_key,
+            "enable": self._iam.enable_service_account_key,
+            "delete": self._iam.delete_service_account_key,
+        }
+        attempt = _attempt(f"{verb} key {key_id} of {account.email}", f"iam.serviceAccountKeys.{verb}", account)
+
+        def send(how: dict[str, Any]) -> None:
+            if permit is not None:
+                _check(permit, f"{verb}_key", key_id, self._clock.now())
+            methods[verb](request={"name": f"{account.resource}/keys/{key_id}"}, **how)
+
+        self._caller.call(send, attempt, repeat=False)
+
+    def _mint(self, send: Any, attempt: Attempt, account: Account, mint: Mint) -> Any:
+        refusals = Refusals(account, mint)
+        try:
+            return self._caller.call(send, attempt, repeat=False, read=refusals.read)
+        except Permanent as refusal:
+            if refusal.code == BARE and len(self._list(account)) >= CAP:
+                raise refusals.cap(attempt) from refusal
+            raise
+
+    def _list(self, account: Account) -> list[Any]:
+        attempt = _attempt(f"listing keys of {account.email}", "iam.serviceAccountKeys.list", account)
+        request = {"name": account.resource, "key_types": [_USER_MANAGED]}
+        answer = self._caller.call(
+            lambda how: self._iam.list_service_account_keys(request=request, **how), attempt, repeat=True
+        )
+        return list(answer.keys)
+
+    def _get(self, account: Account, key_id: KeyId) -> Any:
+        attempt = _attempt(f"reading key {key_id} of {account.email}", "iam.serviceAccountKeys.get", account)
+        request = {"name": f"{account.resource}/keys/{key_id}", "public_key_type": _CERTIFICATE}
+        return self._caller.call(lambda how: self._iam.get_service_account_key(request=request, **how), attempt, repeat=True)
+
+    def _public_key(self, account: Account, listed: Any) -> PublicKey:
+        """The public half of a listed key: lists do not carry it, and it never changes."""
+        key_id = _id(listed.name)
+        with self._lock:
+            known = self._public.get(key_id)
+        if known is not None:
+            return known
+        try:
+            return self._remember(key_id, self._get(account, key_id))
+        except Permanent as refusal:
+            if refusal.code == "iam-permission" and self._clock.now() < _utc(listed.valid_after_time) + YOUNG:
+                raise Transient(f"reading key {key_id} of {account.email}: 403 for a young key; read again later") from refusal
+            raise
+
+    def _remember(self, key_id: KeyId, key: Any) -> PublicKey:
+        try:
+            public_key = crypto.public_key_of_pem(key.public_key_data)
+        except ValueError:
+            raise Transient(f"reading key {key_id}: the answer has no public key that can be read; read again later") from None
+        with self._lock:
+            self._public[key_id] = public_key
+        return public_key
+
+    def _reasons(self, account: Account) -> dict[KeyId, str]:
+        """Why keys are disabled, as far as Google tells us now."""
+        url = f"https://{HOST}/v1/{account.resource}/keys?keyTypes=USER_MANAGED"
+        try:
+            answer = self._http.get(url, headers=dict(self._token.metadata()), timeout=ASIDE).raise_for_status()
+            read = msgspec.json.decode(answer.content, type=_Reasons)
+        except (httpx.HTTPError, msgspec.DecodeError):
+            return {}
+        return {_id(key.name): key.disable_reason.removeprefix(_REASON) for key in read.keys}
+
+    def _read(self, account: Account, key: Any, public_key: PublicKey, reasons: dict[KeyId, str]) -> AccountKey:
+        end = _utc(key.valid_before_time)
+        key_id = _id(key.name)
+        reason = reasons.get(key_id, "") if key.disabled else ""
+        return AccountKey(
+            id=key_id,
+            public_key=public_key,
+            made_at=_utc(key.valid_after_time),
+            expires_at=None if end.year == crypto.NEVER.year else end,
+            origin="USER" if key.key_origin == iam.ServiceAccountKeyOrigin.USER_PROVIDED else "GOOGLE",
+            disabled=bool(key.disabled),
+            disabled_by_google="" if reason == "USER_INITIATED" else reason,
+        )
+
+
+def _check(permit: Permit, action: str, subject: str, now: datetime) -> None:
+    """Return only when the permit is for exactly this and still good."""
+    asked = f"{action} {subject}"
+    if (permit.action, permit.subject) != (action, subject):
+        raise StalePermit(f"{asked}: the permit is for {permit.action} {permit.subject}; nothing was sent")
+    if permit.until <= now:
+        raise StalePermit(
+            f"{asked}: the permit was good until {permit.until:%H:%M:%S} UTC; nothing was sent, the gates are asked again"
+        )
+
+
+def _attempt(what: str, permission: str, account: Account) -> Attempt:
+    grant = (
+        f"gcloud iam service-accounts add-iam-policy-binding {account.email} --project {account.project}"
+        f" --member MEMBER --role {_ROLE}"
+    )
+    return Attempt(what=what, permission=f"{permission} on {account.email}", grant=grant, forbidden="iam-permission")
+
+
+def _id(name: str) -> KeyId:
+    return KeyId(name.rpartition("/")[2])
+
+
+def _utc(moment: datetime) -> datetime:
+    """A plain datetime: the driver's own class keeps nanoseconds and does not survive every comparison."""
+    return datetime(*moment.timetuple()[:6], tzinfo=UTC)

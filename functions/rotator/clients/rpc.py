@@ -1,0 +1,109 @@
+"""Calls of Google's gRPC APIs: our token, a deadline, no retry of the driver's, and what the answers mean.
+
+Shared by the clients of IAM, Secret Manager and Monitoring. Messages name attempt, object, answer and next step; a server's own
+words are carried only for refusals, bounded, and without anything that looks like key material or a token.
+"""
+
+import logging
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from google.api_core import exceptions
+from grpc import StatusCode
+
+from rotator.clients import calls
+from rotator.clients.token import AccessToken
+from rotator.errors import Absent, Exists, Permanent, RotatorError, Transient
+
+T = TypeVar("T")
+
+TEXT = 300
+"""Characters of a server's own words that a message carries."""
+
+_MATERIAL = re.compile(r"-----BEGIN.*|ya29\.\S+|eyJ[\w.-]+|[A-Za-z0-9+/=]{64,}")
+_AGAIN = frozenset(
+    {
+        StatusCode.UNAVAILABLE,
+        StatusCode.DEADLINE_EXCEEDED,
+        StatusCode.ABORTED,
+        StatusCode.INTERNAL,
+        StatusCode.CANCELLED,
+        StatusCode.UNKNOWN,
+        StatusCode.RESOURCE_EXHAUSTED,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """What a call is for. `grant`: the command that gives `permission`; MEMBER in it stands for whoever we are."""
+
+    what: str
+    permission: str
+    grant: str
+    forbidden: str
+    """The stable word for a missing permission."""
+
+
+Reader = Callable[[exceptions.GoogleAPICallError, Attempt], RotatorError | None]
+"""Reads the refusals that one method has and others have not; None leaves a fault to `meaning`."""
+
+
+class Caller:
+    """Sends the calls of one client with one token."""
+
+    def __init__(self, token: AccessToken, transport: object) -> None:
+        """Silence the transport's own log: at DEBUG it writes whole requests and answers, private keys and tokens included."""
+        self._token = token
+        logging.getLogger(type(transport).__module__).disabled = True
+
+    def call(self, send: Callable[[dict[str, Any]], T], attempt: Attempt, *, repeat: bool, read: Reader | None = None) -> T:
+        """What `send` returned; it passes its argument on to the driver's method as keywords."""
+        how = {"retry": None, "timeout": calls.TIMEOUT, "metadata": self._token.metadata()}
+
+        def meant(fault: Exception) -> RotatorError | None:
+            if isinstance(fault, exceptions.GoogleAPICallError):
+                return (read and read(fault, attempt)) or meaning(fault, attempt, self._token.member)
+            return fault if isinstance(fault, RotatorError) else None
+
+        return calls.call(lambda: send(how), meant, repeat=repeat)
+
+
+def meaning(fault: exceptions.GoogleAPICallError, attempt: Attempt, member: str) -> RotatorError:
+    """What an answer of any of the APIs means."""
+    code = fault.grpc_status_code
+    name = code.name if code else "no status"
+    match fault:
+        case exceptions.NotFound():
+            return Absent(f"{attempt.what}: not there")
+        case exceptions.AlreadyExists():
+            return Exists(f"{attempt.what}: it is there already")
+        case exceptions.Unauthenticated():
+            return Transient(f"{attempt.what}: our access token is not accepted any more; the next activation has a new one")
+        case exceptions.PermissionDenied():
+            return _forbidden(fault, attempt, member)
+        case _ if code in _AGAIN or code is None:
+            return Transient(f"{attempt.what}: {name}; tried again later")
+        case _:
+            return Permanent(f"{attempt.what}: {name}: {words(fault.message)}", code="google-answer")
+
+
+def words(text: object) -> str:
+    """A server's words on one line, bounded, with everything left out that could be key material or a token."""
+    line = _MATERIAL.sub("…", " ".join(str(text).split()))
+    return line if len(line) <= TEXT else line[: TEXT - 1] + "…"
+
+
+def _forbidden(fault: exceptions.GoogleAPICallError, attempt: Attempt, member: str) -> Permanent:
+    if fault.reason == "SERVICE_DISABLED":
+        where = fault.metadata or {}
+        enable = f"gcloud services enable {where.get('service', 'SERVICE')} --project {where.get('consumer', 'PROJECT').partition('/')[2]}"
+        return Permanent(f"{attempt.what}: the API is not enabled; run: {enable}", code="api-disabled", next_command=enable)
+    grant = attempt.grant.replace("MEMBER", member)
+    return Permanent(
+        f"{attempt.what}: PERMISSION_DENIED: {member} lacks {attempt.permission}, or there is no such object; grant it: {grant}",
+        code=attempt.forbidden,
+        next_command=grant,
+    )

@@ -1,0 +1,116 @@
+"""The only place that builds adapters: from settings to a service. Clients are imported when a world is needed, not before.
+
+A command that only reads the books never loads Google's or Kubernetes' libraries. Each activation gets a world of its own, with
+one access token that is never refreshed: its expiry is the fence of everything that activation burns.
+"""
+
+import os
+import socket
+import time
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from pathlib import Path
+
+from rotator.clients.calls import ServerClock
+from rotator.errors import Halted, RotatorError
+from rotator.guard import Sending
+from rotator.inventory import Charge
+from rotator.key import Email
+from rotator.ledger import Ledger
+from rotator.record import Place
+from rotator.service import Service
+from rotator.settings import GardenSettings, Settings, load
+from rotator.stores.sqlite import SqliteStore
+from rotator.world import Garden, World
+
+PATIENT = timedelta(seconds=30)
+"""A write slot that is further away is waited for in the record, not in the process."""
+
+
+class Wired:
+    """A service with all its neighbours behind it, and the clock that follows the servers."""
+
+    def __init__(self, settings: Settings, sleep: Callable[[float], None] = time.sleep) -> None:
+        """Open the store; connect nothing. `sleep` waits for write slots."""
+        self.settings = settings
+        self.clock = ServerClock()
+        self.store = SqliteStore(settings.store)
+        self.places = tuple(Place(garden.name, namespace) for garden in settings.garden for namespace in garden.namespaces)
+        self._sleep = sleep
+        self._gardens: dict[str, Garden] = {}
+        self._pace = {garden.name: garden.entries_per_second for garden in settings.garden}
+        self._staging = {account.email: account.staging_project for account in settings.account}
+        self.service = Service(
+            installation=settings.installation,
+            charges=[
+                Charge(email=Email(a.email), project=a.project, base=a.base, policy=a.policy) for a in settings.account
+            ],
+            places=self.places,
+            store=self.store,
+            make_world=self.world,
+            before=self.pace,
+            worker=f"{socket.gethostname()}:{os.getpid()}:{id(self)}",
+        )
+
+    def world(self, credential: Email | None = None) -> World:
+        """Neighbours for one activation. Nothing is connected before its first call."""
+        from rotator.clients import google
+
+        neighbours = google.neighbours(self.settings.sandbox, self.clock, self._staging.get(credential or "", ""))
+        return World(
+            accounts=neighbours.accounts,
+            staging=neighbours.staging,
+            gardens=self.gardens(),
+            registry=neighbours.registry,
+            usage=neighbours.usage,
+            books=Ledger(self.store, self.places),
+        )
+
+    def gardens(self) -> dict[str, Garden]:
+        """A client per Garden; made once, they keep their connections."""
+        for garden in self.settings.garden:
+            if garden.name not in self._gardens:
+                self._gardens[garden.name] = _garden(garden, self.clock)
+        return self._gardens
+
+    def hear(self) -> None:
+        """The clock has heard a server, if one answers: gates open by their time, not by this machine's."""
+        for garden in self.gardens().values():
+            try:
+                garden.secret(self.places[0].namespace, "registry-key-rotator-clock")
+            except RotatorError:
+                continue  # a refusal carries a Date as well; whoever needs this Garden will say what is wrong
+            return
+
+    def pace(self, sending: Sending) -> None:
+        """The call may be sent: its write slot has come. Raises: Halted when the slot is too far away to wait here."""
+        if not sending.entries:
+            return
+        now = self.clock.now()
+        slot = self.store.reserve(sending.garden, sending.entries, now, self._pace[sending.garden])
+        if slot - now > PATIENT:
+            raise Halted(f"the write slots of Garden {sending.garden} are taken", until=slot)
+        if slot > now:
+            self._sleep((slot - now).total_seconds())
+
+    def close(self) -> None:
+        """The store is closed."""
+        self.store.close()
+
+
+def _garden(settings: GardenSettings, clock: ServerClock) -> Garden:
+    from rotator.clients.garden import KubernetesGarden, Login
+    from rotator.clients.garden.login import from_file
+
+    if settings.kubeconfig is not None:
+        login = Login.kubeconfig(settings.kubeconfig, settings.context or None)
+    elif settings.token is not None:
+        login = Login.server(settings.server, settings.ca_file, settings.token.reveal)
+    else:
+        login = Login.server(settings.server, settings.ca_file, from_file(settings.token_file))
+    return KubernetesGarden(settings.name, login, clock)
+
+
+def open(config: Path | None, environment: Mapping[str, str], sleep: Callable[[float], None] = time.sleep) -> Wired:  # noqa: A001
+    """The service that this configuration describes. Raises: Invalid."""
+    return Wired(load(config, environment), sleep)
