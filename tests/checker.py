@@ -92,7 +92,12 @@ class Checker:
                 self._say("I8", operation, "a Secret's content changed")
             if operation.method.startswith("DELETE"):
                 for shoot, seen in self.shoots.items():
-                    if seen.exists and shoot[:2] == where[:2] and where[2] in seen.secrets and str("/".join(shoot)) not in self.waived:
+                    if (
+                        seen.exists
+                        and shoot[:2] == where[:2]
+                        and where[2] in seen.secrets
+                        and str("/".join(shoot)) not in self.waived
+                    ):
                         self._say("I8", operation, f"a Secret was deleted that {'/'.join(shoot)} names")
         secret.exists = bool(facts.get("exists", True))
         secret.public_keys = held
@@ -148,7 +153,11 @@ class Checker:
 
     def _taken_by_us(self, public_key: str) -> bool:
         states = [k for k in self.keys.values() if k["public_key"] == public_key]
-        return bool(states) and all(k["state"] != "enabled" for k in states) and any(str(k.get("by", "")).startswith("rotator") for k in states)
+        return (
+            bool(states)
+            and all(k["state"] != "enabled" for k in states)
+            and any(str(k.get("by", "")).startswith("rotator") for k in states)
+        )
 
     @staticmethod
     def _ours(operation: Operation) -> bool:

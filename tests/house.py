@@ -38,8 +38,13 @@ POLICY = Policy(
     adopt=True,
     probes={HOST: f"{IMAGE}:latest"},
     waits=Waits(
-        soak=timedelta(hours=2), idle=timedelta(hours=1), unknown_use=timedelta(hours=6), quiet=timedelta(hours=3),
-        settle=timedelta(hours=24), request=timedelta(seconds=30), poll=timedelta(seconds=10),
+        soak=timedelta(hours=2),
+        idle=timedelta(hours=1),
+        unknown_use=timedelta(hours=6),
+        quiet=timedelta(hours=3),
+        settle=timedelta(hours=24),
+        request=timedelta(seconds=30),
+        poll=timedelta(seconds=10),
     ),
     waves=Waves(canary=1, growth=4.0),
 )
@@ -117,7 +122,9 @@ class House:
         """A key of a person: its id and JSON file."""
         return self.google.make_key(self.account)
 
-    def populate(self, shoots: int = 2, *, secret: str = "ar-credentials", namespace: str = NAMESPACE, **options: Any) -> tuple[str, str]:
+    def populate(
+        self, shoots: int = 2, *, secret: str = "ar-credentials", namespace: str = NAMESPACE, **options: Any
+    ) -> tuple[str, str]:
         """A hand-made key in an immutable Secret, and Shoots that live on it. Gives key id and key file."""
         key_id, key_file = self.hand_made_key()
         self.live.create_secret(namespace, secret, password=key_file)
@@ -139,12 +146,17 @@ class House:
             installation="acme",
             garden=tuple(
                 settings.GardenSettings(
-                    name=name, namespaces=tuple(self.namespaces[name]), server=garden.address,
-                    token=settings.Token(garden.issue_token(ADMIN if False else USER)), entries_per_second=1e6,
+                    name=name,
+                    namespaces=tuple(self.namespaces[name]),
+                    server=garden.address,
+                    token=settings.Token(garden.issue_token(ADMIN if False else USER)),
+                    entries_per_second=1e6,
                 )
                 for name, garden in self.gardens.items()
             ),
-            account=(settings.AccountSettings(email=EMAIL, project=PROJECT, base=BASE, staging_project=PROJECT, policy=self.policy),),
+            account=(
+                settings.AccountSettings(email=EMAIL, project=PROJECT, base=BASE, staging_project=PROJECT, policy=self.policy),
+            ),
             sandbox=settings.SandboxSettings(grpc=self.google.grpc_address, http=f"http://{self.google.http_address}"),
         )
 

@@ -32,7 +32,7 @@ def rotation(view: CredentialView, records: Sequence[Record], now: datetime) -> 
     if unfinished and not (dead and all(record.blocked for record in unfinished)):
         return None
     if dead is not None:
-        return Reason(f"key {short(dead.key.id)}, which Shoots use, does not work: {how_dead(dead, now)}", now, urgent=True)
+        return Reason(f"key {short(dead.key.id)}, which Shoots use, does not work: {how_dead(dead)}", now, urgent=True)
     starts = [(key.starts_at, key) for key in view.keys if key.starts_at is not None and key.role in {"wanted", "in use"}]
     if not starts:
         return None
@@ -53,7 +53,7 @@ def dead_key(view: CredentialView, now: datetime) -> KeyView | None:
     return None
 
 
-def how_dead(view: KeyView, now: datetime) -> str:
+def how_dead(view: KeyView) -> str:
     """In words."""
     key = view.key
     if key.disabled:

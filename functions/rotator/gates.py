@@ -200,7 +200,7 @@ def looked_twice(proof: Proof, order: RetirementOrder, now: datetime) -> Fact | 
 
 
 def provider_sees_it_idle(proof: Proof, order: RetirementOrder, now: datetime) -> Fact | Hold:
-    """The provider saw no use for as long as the policy says; if it cannot tell, the longer wait is over. Unknown is not idle."""
+    """The provider saw no use for as long as the policy says; or else the longer wait is over. Unknown is not idle."""
     gate, waits, use = "provider_sees_it_idle", order.policy.waits, proof.use
     if not order.published:
         return Fact(gate, "it was never published")

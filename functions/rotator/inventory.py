@@ -122,7 +122,7 @@ def _credential(email: Email, charge: Charge | None, records: Sequence[Record], 
     in_use = survey.in_use(email)
     wanted = books.wanted(records)
     secrets = tuple(
-        _secret(held, email, survey) for _, held in sorted(survey.secrets.items()) if held is not None and _is_of(held, email)
+        _secret(held, survey) for _, held in sorted(survey.secrets.items()) if held is not None and _is_of(held, email)
     )
     shoots = tuple(_shoot(shoot, email, survey) for shoot in sorted(survey.users(email), key=lambda shoot: shoot.ref))
     views = tuple(
@@ -177,7 +177,7 @@ def _is_of(held: HeldSecret, email: Email) -> bool:
     return login is not None and login.account == email
 
 
-def _secret(held: HeldSecret, email: Email, survey: Survey) -> SecretView:
+def _secret(held: HeldSecret, survey: Survey) -> SecretView:
     login = held.login()
     users = [
         str(s.ref)

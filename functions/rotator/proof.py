@@ -102,7 +102,8 @@ def why_untouchable(held: HeldSecret, order: RetirementOrder) -> str:
         return ""
     if held.installation:
         return f"Secret {held.ref} carries the mark of installation {held.installation}: delete it there"
-    return f"Secret {held.ref} was not written by us: delete it (kubectl -n {held.ref.namespace} delete secret {held.ref.name}), or set adopt = true"
+    delete = f"kubectl -n {held.ref.namespace} delete secret {held.ref.name}"
+    return f"Secret {held.ref} was not written by us: delete it ({delete}), or set adopt = true"
 
 
 def still_wanted(records: Iterable[Record], public_key: PublicKey) -> str:

@@ -80,7 +80,7 @@ class Replaced(msgspec.Struct, frozen=True):
 
 
 class RotationOrder(Order, frozen=True, kw_only=True, tag="rotation"):
-    """Bring a key to every Shoot: a new one, or `to` one that exists. `replaces`: the keys that Shoots used when it was given."""
+    """Bring a key to every Shoot: a new one, or `to` one that exists. `replaces`: keys in use when it was given."""
 
     sequence: int
     replaces: tuple[Replaced, ...]

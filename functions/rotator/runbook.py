@@ -1,7 +1,7 @@
 """The program: which step belongs to which state, and how one record is carried on.
 
-`advance` takes one step and saves nothing; `run` claims a record, saves every step by compare-and-set and yields it. Who loses a
-compare-and-set stops at once: somebody else is carrying the record on.
+`advance` takes one step and saves nothing; `run` claims a record, saves every step by compare-and-set and yields it.
+Who loses a compare-and-set stops at once: somebody else is carrying the record on.
 """
 
 from collections.abc import Iterator
@@ -56,7 +56,7 @@ NEVER = datetime(9000, 1, 1, tzinfo=UTC)
 """Later than any wait: a blocked record is woken by a person."""
 
 CONFIRMABLE = {Verified: "publish", Published: "roll_out"}
-"""Steps of a rotation that a policy may want confirmed; those of a retirement are gates, asked before the point of no return."""
+"""What a policy may want confirmed of a rotation; a retirement's are gates, asked before the point of no return."""
 
 
 class Laps(Protocol):

@@ -20,9 +20,11 @@ PUBLIC_KEY_LABEL = "registry-key-rotator/public-key"
 
 # Source: gardener-extension-registry-cache, pkg/apis/registry/validation (ValidateUpstreamRegistrySecret).
 ALLOWED_FIELDS = frozenset(
-    "type project_id private_key_id private_key client_email client_id auth_uri token_uri auth_provider_x509_cert_url"
-    " client_x509_cert_url universe_domain".split()
-)
+    {
+        "type", "project_id", "private_key_id", "private_key", "client_email", "client_id", "auth_uri", "token_uri",
+        "auth_provider_x509_cert_url", "client_x509_cert_url", "universe_domain",
+    }
+)  # fmt: skip
 ENTRIES = frozenset({"username", "password"})
 # A label value holds 63 characters, a SHA-256 has 64: this prefix finds, the content proves.
 LABEL_PREFIX = 40

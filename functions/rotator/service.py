@@ -45,7 +45,11 @@ class Service:
         before: Callable[[Sending], None] = lambda _: None,
         worker: str = "rotator",
     ) -> None:
-        """`make_world`: neighbours, for one account or to look at all, with one fresh, never refreshed token. `before`: asked ahead of every mutating call (pace)."""
+        """Talk to nobody yet.
+
+        `make_world`: neighbours for one account, or to look at all, with one fresh token that is never refreshed.
+        `before`: asked ahead of every mutating call; it keeps the pace.
+        """
         self.installation = installation
         self.charges = tuple(charges)
         self.places = tuple(places)
@@ -106,7 +110,7 @@ class Service:
                 (f'rotating {credential}: its mode is "observe"; set mode = "manual" or "automatic" in rotator.toml',)
             )
         records, _ = self.records(credential)
-        target = self._target(credential, to, records, now) if to else None
+        target = self._target(credential, to, now) if to else None
         for record, order in reversed(books.rotations(records)):
             if record.unfinished and not new and (target is None or order.to == target):
                 return record
@@ -306,17 +310,14 @@ class Service:
                 return charge
         raise Invalid((f"credential {credential}: rotator.toml does not let us touch this account; add it under [[account]]",))
 
-    def _target(self, credential: Email, word: str, records: Sequence[Record], now: datetime) -> PublicKey:
+    def _target(self, credential: Email, word: str, now: datetime) -> PublicKey:
         view = self.look(now, credential).credentials[0]
         keys = {key.key.public_key for key in view.keys if key.key.public_key.startswith(word) or key.key.id.startswith(word)}
         if len(keys) == 1:
             return keys.pop()
         known = ", ".join(f"{short(key.key.id)} (public key {short(key.key.public_key)})" for key in view.keys)
-        raise Invalid(
-            (
-                f"rotating {credential} to {word}: {'several keys' if keys else 'no key'} of that name; IAM has {known or 'none'}",
-            )
-        )
+        found = "several keys" if keys else "no key"
+        raise Invalid((f"rotating {credential} to {word}: {found} of that name; IAM has {known or 'none'}",))
 
     def _all_shoots(self) -> list[ShootRef]:
         world = self._make_world(None)

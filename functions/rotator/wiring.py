@@ -42,9 +42,7 @@ class Wired:
         self._staging = {account.email: account.staging_project for account in settings.account}
         self.service = Service(
             installation=settings.installation,
-            charges=[
-                Charge(email=Email(a.email), project=a.project, base=a.base, policy=a.policy) for a in settings.account
-            ],
+            charges=[Charge(email=Email(a.email), project=a.project, base=a.base, policy=a.policy) for a in settings.account],
             places=self.places,
             store=self.store,
             make_world=self.world,

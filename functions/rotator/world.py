@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from rotator.key import Account, AccountKey, Email, KeyFile, KeyId, PrivateKey, PublicKey
+from rotator.key import Account, AccountKey, Email, KeyFile, KeyId, PrivateKey
 from rotator.record import Place, Record
 from rotator.secret import Draft, HeldSecret
 from rotator.shoot import Mark, Shoot

@@ -1,11 +1,12 @@
-"""A fleet of Shoots as bytes, and an API server that serves nothing else, as fast as a socket takes it.
+"""A fleet of Shoots as bytes, and an API server that serves nothing else: as fast as a socket takes it, or at a real pace.
 
-Shoots are 5 to 30 kB, about half of it managedFields, as gardener-apiserver encodes them: metadata of the list before its items.
+Shoots are 5 to 30 kB, about half of it managedFields, as gardener-apiserver encodes them: the list's metadata before items.
 """
 
 import json
 import random
 import sys
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -53,7 +54,7 @@ def shoot(number: int, random_: random.Random) -> dict[str, Any]:
     caches = [{"upstream": f"europe-west{each}-docker.pkg.dev", "secretReferenceName": "ar"} for each in range(1 + size)]
     config = {"apiVersion": "registry.extensions.gardener.cloud/v1alpha3", "kind": "RegistryConfig", "caches": caches}
     conditions = ("APIServerAvailable", "ControlPlaneHealthy", "ObservabilityComponentsHealthy", "SystemComponentsHealthy")
-    time = "2026-11-20T10:00:00Z"
+    at = "2026-11-20T10:00:00Z"
     return {
         "metadata": {
             "name": f"shoot-{number:05}",
@@ -61,7 +62,7 @@ def shoot(number: int, random_: random.Random) -> dict[str, Any]:
             "uid": f"00000000-0000-4000-8000-{number:012}",
             "resourceVersion": str(10**6 + number),
             "generation": 8,
-            "creationTimestamp": time,
+            "creationTimestamp": at,
             "labels": {"extensions.extensions.gardener.cloud/registry-cache": "true", "team": f"team-{number % 40}"},
             "annotations": annotations,
             "finalizers": ["gardener", "gardener.cloud/reference-protection"],
@@ -70,7 +71,7 @@ def shoot(number: int, random_: random.Random) -> dict[str, Any]:
                     "manager": manager,
                     "operation": "Update",
                     "apiVersion": "core.gardener.cloud/v1beta1",
-                    "time": time,
+                    "time": at,
                     "fieldsType": "FieldsV1",
                     "fieldsV1": fields(random_, 8 + 30 * size),
                 }
@@ -84,8 +85,10 @@ def shoot(number: int, random_: random.Random) -> dict[str, Any]:
                 "domain": f"shoot-{number}.dev.example.org",
                 "providers": [{"type": "google-clouddns", "secretName": "dns"}],
             },
-            "extensions": [{"type": "shoot-dns-service", "providerConfig": {"kind": "DNSConfig"}}]
-            + [{"type": "registry-cache", "providerConfig": config}],
+            "extensions": [
+                {"type": "shoot-dns-service", "providerConfig": {"kind": "DNSConfig"}},
+                {"type": "registry-cache", "providerConfig": config},
+            ],
             "kubernetes": {"version": "1.34.2", "kubeAPIServer": {"admissionPlugins": [{"name": "PodNodeSelector"}]}},
             "maintenance": {"confineSpecUpdateRollout": random_.random() < CONFINED},
             "provider": {"type": "gcp", "workers": [worker(each) for each in range(1 + 6 * size)]},
@@ -96,7 +99,7 @@ def shoot(number: int, random_: random.Random) -> dict[str, Any]:
         },
         "status": {
             "conditions": [
-                {"type": each, "status": "True", "lastTransitionTime": time, "message": "all is well, " * 8}
+                {"type": each, "status": "True", "lastTransitionTime": at, "message": "all is well, " * 8}
                 for each in conditions
             ],
             "lastOperation": {
@@ -104,7 +107,7 @@ def shoot(number: int, random_: random.Random) -> dict[str, Any]:
                 "state": "Succeeded",
                 "progress": 100,
                 "description": "Shoot cluster has been successfully reconciled.",
-                "lastUpdateTime": time,
+                "lastUpdateTime": at,
             },
             "observedGeneration": 8,
             "hibernated": False,
@@ -127,8 +130,8 @@ def pages(count: int) -> Iterator[bytes]:
         yield json.dumps(page, separators=(",", ":")).encode()
 
 
-def serve(count: int) -> None:
-    """Pages are built; print the port; answer until killed."""
+def serve(count: int, pace: float) -> None:
+    """Pages are built; print the port; answer until killed. `pace`: Shoots per second as if it encoded them, 0: at once."""
     built = list(pages(count))
 
     class Door(BaseHTTPRequestHandler):
@@ -136,6 +139,8 @@ def serve(count: int) -> None:
         disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
+            if pace:
+                time.sleep(LIMIT / pace)
             token = parse_qs(urlsplit(self.path).query).get("continue", ["token-0"])[0]
             page = built[int(token.removeprefix("token-"))]
             self.send_response(200)
@@ -153,4 +158,4 @@ def serve(count: int) -> None:
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]))
+    serve(int(sys.argv[1]), float(sys.argv[2]))

@@ -1,6 +1,9 @@
-"""How long a scan of 10,000 Shoots takes, against the floor (the same bytes over the same transport, unread) and the package's own list.
+"""How long a scan of 10,000 Shoots takes, against its floor and against the package's own list.
 
 Run: python tests/bench/scan.py. The server is a process of its own, each measurement another fresh one; medians of three.
+The floor is the same bytes over the same transport, unread, from two servers: one that has its pages ready and pushes them over
+loopback at more than a gigabyte per second (no JSON decoder keeps up with that: skipping alone takes longer), and one that
+encodes at the pace that gardener-apiserver was measured at (gardener.md section 11). The second is what a Garden is like.
 """
 
 import json
@@ -18,6 +21,7 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parent.parent / "functions")]
 COUNT = 10_000
 CLIENT_COUNT = 1_000
 ROUNDS = 3
+PACE = 10_000.0
 GOAL_RATIO = 1.5
 GOAL_MB = 150.0
 
@@ -30,6 +34,7 @@ def peak_mb() -> float:
 def measure(mode: str, port: str) -> None:
     """One measurement in this process; prints it."""
     from kubernetes import client as kubernetes
+
     from rotator.clients.calls import ServerClock
     from rotator.clients.garden import KubernetesGarden, pages
     from rotator.clients.garden.login import Login, static
@@ -72,9 +77,9 @@ def rounds(mode: str, port: str) -> tuple[float, float, int]:
 class Server:
     """The API server, while it is needed."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, pace: float = 0.0) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, str(HERE / "fleet.py"), str(count)], stdout=subprocess.PIPE, text=True
+            [sys.executable, str(HERE / "fleet.py"), str(count), str(pace)], stdout=subprocess.PIPE, text=True
         )
 
     def __enter__(self) -> tuple[str, int]:
@@ -95,12 +100,17 @@ def main() -> None:
         floor, _, _ = rounds("floor", port)
         scan, peak, count = rounds("scan", port)
     assert count == COUNT
+    with Server(COUNT, PACE) as (port, _):
+        paced_floor, paced = rounds("floor", port)[0], rounds("scan", port)[0]
     with Server(CLIENT_COUNT) as (port, _):
         client = rounds("client", port)[0] * COUNT / CLIENT_COUNT
-    ratio = scan / floor
+    ratio, paced_ratio = scan / floor, paced / paced_floor
     print(f"{COUNT} Shoots, {size / 1e6:.0f} MB: floor {floor:.3f} s, scan {scan:.3f} s ({ratio:.2f}x), peak {peak:.0f} MB")
+    print(f"at a real server's pace: floor {paced_floor:.2f} s, scan {paced:.2f} s ({paced_ratio:.2f}x)")
     print(f"kubernetes' own list: {client:.1f} s (scaled from {CLIENT_COUNT})")
     figures.put("scan_vs_floor", value=scan, unit="s", floor=floor, ratio=ratio, goal=GOAL_RATIO, met=ratio <= GOAL_RATIO)
+    met = paced_ratio <= GOAL_RATIO
+    figures.put("scan_vs_paced_floor", value=paced, unit="s", floor=paced_floor, ratio=paced_ratio, goal=GOAL_RATIO, met=met)
     figures.put("scan_vs_client", value=scan, unit="s", floor=client, ratio=scan / client, goal=1.0, met=scan < client)
     figures.put("scan_peak_mb", value=peak, unit="MB", goal=GOAL_MB, met=peak < GOAL_MB)
 

@@ -12,12 +12,12 @@ from typing import Any, Literal
 
 import grpc
 import httpx
-import msgspec
 from google.cloud import iam_admin_v1 as iam
 from google.cloud.iam_admin_v1.services.iam.transports import IAMGrpcTransport
 
 from rotator.clients import crypto
 from rotator.clients.calls import ServerClock
+from rotator.clients.disable_reason import DisableReasons
 from rotator.clients.refusal import BARE, CAP, Refusals
 from rotator.clients.rpc import Attempt, Caller
 from rotator.clients.token import AccessToken
@@ -27,30 +27,14 @@ from rotator.policy import Mint
 from rotator.world import Permit
 
 HOST = "iam.googleapis.com"
+"""What the channel leads to."""
 
 YOUNG = timedelta(minutes=10)
 """IAM may answer 403 for the public half of a key that is younger than this (gcp.md, section 1.2)."""
 
-ASIDE = 5.0
-"""Seconds for the read that may fail: why a key is disabled."""
-
 _ROLE = "roles/iam.serviceAccountKeyAdmin"
-_REASON = "SERVICE_ACCOUNT_KEY_DISABLE_REASON_"
 _USER_MANAGED = iam.ListServiceAccountKeysRequest.KeyType.USER_MANAGED
 _CERTIFICATE = iam.ServiceAccountPublicKeyType.TYPE_X509_PEM_FILE
-
-
-class _Reason(msgspec.Struct, rename="camel"):
-    """One key as REST lists it."""
-
-    name: str
-    disable_reason: str = ""
-
-
-class _Reasons(msgspec.Struct):
-    """Answer of REST's keys.list."""
-
-    keys: tuple[_Reason, ...] = ()
 
 
 class IamAccounts:
@@ -61,7 +45,7 @@ class IamAccounts:
         transport = IAMGrpcTransport(channel=channel)
         self._iam: Any = iam.IAMClient(transport=transport)
         self._caller = Caller(token, transport)
-        self._http = http
+        self._reasons = DisableReasons(http, token)
         self._token = token
         self._clock = clock
         self._lock = threading.Lock()
@@ -79,11 +63,11 @@ class IamAccounts:
     def keys(self, account: Account) -> tuple[AccountKey, ...]:
         """All user-managed keys; one that a get does not know is left out, as a stale list would."""
         listed = self._list(account)
-        reasons = self._reasons(account) if any(key.disabled for key in listed) else {}
+        reasons = self._reasons.by_google(account) if any(key.disabled for key in listed) else {}
         found: list[AccountKey] = []
         for key in listed:
             try:
-                found.append(self._read(account, key, self._public_key(account, key), reasons))
+                found.append(_read(key, self._public_key(account, key), reasons))
             except Absent:
                 continue
         return tuple(found)
@@ -92,7 +76,7 @@ class IamAccounts:
         """One key by id."""
         found = self._get(account, key_id)
         public_key = self._remember(key_id, found)
-        return self._read(account, found, public_key, self._reasons(account) if found.disabled else {})
+        return _read(found, public_key, self._reasons.by_google(account) if found.disabled else {})
 
     def generate(self) -> PrivateKey:
         """A new key pair."""
@@ -213,29 +197,19 @@ class IamAccounts:
             self._public[key_id] = public_key
         return public_key
 
-    def _reasons(self, account: Account) -> dict[KeyId, str]:
-        """Why keys are disabled, as far as Google tells us now."""
-        url = f"https://{HOST}/v1/{account.resource}/keys?keyTypes=USER_MANAGED"
-        try:
-            answer = self._http.get(url, headers=dict(self._token.metadata()), timeout=ASIDE).raise_for_status()
-            read = msgspec.json.decode(answer.content, type=_Reasons)
-        except (httpx.HTTPError, msgspec.DecodeError):
-            return {}
-        return {_id(key.name): key.disable_reason.removeprefix(_REASON) for key in read.keys}
 
-    def _read(self, account: Account, key: Any, public_key: PublicKey, reasons: dict[KeyId, str]) -> AccountKey:
-        end = _utc(key.valid_before_time)
-        key_id = _id(key.name)
-        reason = reasons.get(key_id, "") if key.disabled else ""
-        return AccountKey(
-            id=key_id,
-            public_key=public_key,
-            made_at=_utc(key.valid_after_time),
-            expires_at=None if end.year == crypto.NEVER.year else end,
-            origin="USER" if key.key_origin == iam.ServiceAccountKeyOrigin.USER_PROVIDED else "GOOGLE",
-            disabled=bool(key.disabled),
-            disabled_by_google="" if reason == "USER_INITIATED" else reason,
-        )
+def _read(key: Any, public_key: PublicKey, reasons: dict[KeyId, str]) -> AccountKey:
+    end = _utc(key.valid_before_time)
+    key_id = _id(key.name)
+    return AccountKey(
+        id=key_id,
+        public_key=public_key,
+        made_at=_utc(key.valid_after_time),
+        expires_at=None if end.year == crypto.NEVER.year else end,
+        origin="USER" if key.key_origin == iam.ServiceAccountKeyOrigin.USER_PROVIDED else "GOOGLE",
+        disabled=bool(key.disabled),
+        disabled_by_google=reasons.get(key_id, "") if key.disabled else "",
+    )
 
 
 def _check(permit: Permit, action: str, subject: str, now: datetime) -> None:

@@ -49,11 +49,11 @@ class Refusals:
         if _LIFETIME.search(text) or _EXPIRY in constraint:
             return self._lifetime(text, attempt)
         if constraint or "not allowed" in text:
-            return self._policy(constraint or f"{_POLICIES[self._mint]} (or its iam.managed form)", attempt)
+            return self._policy(constraint, attempt)
         if isinstance(fault, exceptions.InvalidArgument):
             return None
         return Permanent(
-            f"{attempt.what}: FAILED_PRECONDITION without a reason: {words(text)}; look for an organisation policy and at the keys",
+            f"{attempt.what}: refused without a reason ({words(text)}); look for an organisation policy and at the keys",
             code=BARE,
             next_command=self._list,
         )
@@ -64,10 +64,11 @@ class Refusals:
         return Permanent(f"{attempt.what}: {why}: {self._list}", code="key-cap", next_command=self._list)
 
     def _policy(self, constraint: str, attempt: Attempt) -> Permanent:
+        named = constraint or f"{_POLICIES[self._mint]} (or its iam.managed form)"
         other: Mint = "create" if self._mint == "upload" else "upload"
-        show = f"gcloud org-policies describe {constraint.split()[0]} --effective --project {self._account.project}"
+        show = self._describe(constraint or _POLICIES[self._mint])
         return Permanent(
-            f'{attempt.what}: organisation policy {constraint} forbids it; set mint = "{other}" if that is allowed,'
+            f'{attempt.what}: organisation policy {named} forbids it; set mint = "{other}" if that is allowed,'
             f" or ask for an exception: {show}",
             code="org-policy",
             next_command=show,
@@ -76,12 +77,15 @@ class Refusals:
     def _lifetime(self, text: str, attempt: Attempt) -> Permanent:
         found = _LIFETIME.search(text)
         spans = f": {found[1]} s asked for, {found[2]} s allowed" if found else ""
-        show = f"gcloud org-policies describe {_EXPIRY} --effective --project {self._account.project}"
+        show = self._describe(_EXPIRY)
         return Permanent(
             f"{attempt.what}: organisation policy {_EXPIRY} limits the life of keys{spans}; set lifetime to fit: {show}",
             code="lifetime",
             next_command=show,
         )
+
+    def _describe(self, constraint: str) -> str:
+        return f"gcloud org-policies describe {constraint} --effective --project {self._account.project}"
 
     @property
     def _list(self) -> str:

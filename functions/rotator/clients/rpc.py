@@ -99,11 +99,12 @@ def words(text: object) -> str:
 def _forbidden(fault: exceptions.GoogleAPICallError, attempt: Attempt, member: str) -> Permanent:
     if fault.reason == "SERVICE_DISABLED":
         where = fault.metadata or {}
-        enable = f"gcloud services enable {where.get('service', 'SERVICE')} --project {where.get('consumer', 'PROJECT').partition('/')[2]}"
+        project = where.get("consumer", "").removeprefix("projects/") or "PROJECT"
+        enable = f"gcloud services enable {where.get('service', 'SERVICE')} --project {project}"
         return Permanent(f"{attempt.what}: the API is not enabled; run: {enable}", code="api-disabled", next_command=enable)
     grant = attempt.grant.replace("MEMBER", member)
     return Permanent(
-        f"{attempt.what}: PERMISSION_DENIED: {member} lacks {attempt.permission}, or there is no such object; grant it: {grant}",
+        f"{attempt.what}: 403: {member} lacks {attempt.permission}, or there is no such object; grant it: {grant}",
         code=attempt.forbidden,
         next_command=grant,
     )

@@ -6,6 +6,8 @@ key still works, so a mistake here breaks a reconcile, never a pull.
 
 from datetime import datetime
 
+import msgspec
+
 from rotator.errors import Absent, Conflict
 from rotator.gates import BEFORE_DELETING_A_SECRET, ENTER_DISABLING, ask, permit
 from rotator.proof import METRIC_LAG, gather, use_of
@@ -14,8 +16,6 @@ from rotator.states import DeletingSecrets, Disabling
 from rotator.steps import Next
 from rotator.steps.drain import move_on, rest
 from rotator.world import Use, World
-
-import msgspec
 
 
 def delete_secrets(

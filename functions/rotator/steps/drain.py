@@ -56,7 +56,7 @@ def rest(holds: tuple[Hold, ...], order: Order, now: datetime, words: tuple[str,
 
 
 def move_on(record: Record, order: RetirementOrder, survey: Survey, world: World) -> tuple[str, ...]:
-    """Shoots in scope that still name this credential's old Secrets have moved to the wanted one, and undated ones are marked."""
+    """Shoots that still name old Secrets of this credential have moved to the wanted one; undated ones are marked."""
     records = world.books.records(order.credential)
     wanted = books.wanted(records)
     if wanted is None or any(other.unfinished for other, _ in books.rotations(records)):

@@ -63,10 +63,11 @@ def create(
     keys = world.accounts.keys(account)
     strange = tuple(key.id for key in keys if key.id not in state.before and key.origin == "GOOGLE")
     if strange:
-        why = f"key {', '.join(short(key) for key in strange)} was made since the intent was noted; it may be ours with its private half lost"
+        named = ", ".join(short(key) for key in strange)
+        why = f"key {named} was made since the intent was noted; it may be ours with its private half lost"
         if state.tries >= 1:
-            next_command = f"gcloud iam service-accounts keys delete {strange[0]} --iam-account {account.email} && rotator retry {record.id}"
-            return Blocked("unproven-key", (why, "if nobody knows it, delete it"), next_command)
+            delete = f"gcloud iam service-accounts keys delete {strange[0]} --iam-account {account.email}"
+            return Blocked("unproven-key", (why, "if nobody knows it, delete it"), f"{delete} && rotator retry {record.id}")
         return Next(Creating(before=(*state.before, *strange), tries=state.tries + 1, at=now), (Fact("unproven_key", why),))
     settled = state.at + order.policy.waits.propagation
     if state.at + FRESH < now < settled:

@@ -45,7 +45,7 @@ class Moved:
 
 
 def reverted(shoot: Shoot, rotation: str) -> bool:
-    """Of a Shoot that names an old Secret: it carries this rotation's mark, so its owner took our move back. We do not fight."""
+    """Of a Shoot that names an old Secret: with this rotation's mark its owner took our move back. We do not fight."""
     return shoot.mark is not None and shoot.mark.rotation == rotation
 
 

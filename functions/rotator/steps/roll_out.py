@@ -49,7 +49,7 @@ def roll_out(
         return Wait(now + order.policy.waits.poll, (counts, *pending[:5], *words))
     left = [Left(str(shoot.ref), why_left(shoot, record.id)) for shoot in waiting]
     left += [Left(str(shoot.ref), why) for shoot in moved if (why := why_not_settled(shoot))]
-    numbers = {"moved": len(moved), "left": len(left)}
+    numbers: dict[str, int | float | str] = {"moved": len(moved), "left": len(left)}
     facts = (
         Fact("rolled_out", f"{len(moved)} Shoots moved, {len(left)} left", numbers),
         *sweep(state.key.staged, record, records, world),

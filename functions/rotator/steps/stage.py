@@ -3,12 +3,11 @@
 from datetime import datetime
 
 from rotator import books
-from rotator.key import short
+from rotator.key import Key, short
 from rotator.proof import keys_of
 from rotator.record import Blocked, Fact, Record, RetirementOrder, RotationOrder, Wait
 from rotator.states import Creating, Draining, Minted, Planned, Staged
 from rotator.steps import Next
-from rotator.key import Key
 from rotator.survey import look_whole
 from rotator.world import World
 

@@ -21,7 +21,8 @@ def verify(state: Minted, record: Record, order: RotationOrder, world: World, no
     account = world.accounts.account(order.credential, order.project)
     known = world.accounts.key(account, state.key.id)
     if known.expires_at is not None and known.expires_at < now + order.policy.longest:
-        why = f"key {short(known.id)} expires at {known.expires_at:%Y-%m-%d %H:%M} UTC, the waits of the policy take {policy.text(order.policy.longest)}"
+        end, need = f"{known.expires_at:%Y-%m-%d %H:%M} UTC", policy.text(order.policy.longest)
+        why = f"key {short(known.id)} expires at {end}, the waits of the policy take {need}"
         return Blocked("expires-too-soon", (why,), f"rotator rotate {order.credential} --new")
     private = material(state.key, order, world)
     if private is None:

@@ -4,6 +4,7 @@ from rotator.clients.garden import caches, traces
 from rotator.clients.garden.wire import Annotations, Condition, Item, Labels, LastOperation, Spec, instant
 from rotator.shoot import Mark, Operation, Reference, Shoot, ShootRef
 
+_NO_LABELS, _NO_ANNOTATIONS = Labels(), Annotations()
 _YES = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 _NO = frozenset({"", "0", "false", "no"})
 
@@ -11,7 +12,7 @@ _NO = frozenset({"", "0", "false", "no"})
 def read(item: Item, garden: str) -> Shoot:
     """The Shoot as the rest of the program knows it; nothing of the page it came in is kept."""
     metadata, spec, status = item.metadata, item.spec, item.status
-    labels, annotations = metadata.labels or Labels(), metadata.annotations or Annotations()
+    labels, annotations = metadata.labels or _NO_LABELS, metadata.annotations or _NO_ANNOTATIONS
     cache_config, cached = caches.find(spec.extensions)
     found = Shoot(
         ref=ShootRef(garden, metadata.namespace, metadata.name, metadata.uid),
@@ -34,9 +35,7 @@ def read(item: Item, garden: str) -> Shoot:
         observed_generation=status.observed_generation,
         operation=_operation(status.last_operation),
         unhealthy=_unhealthy(status.conditions),
-        frozen_resources=any(
-            each.type == "HasIgnoredManagedResources" and each.status != "True" for each in status.constraints or ()
-        ),
+        frozen_resources=_frozen(status.constraints),
         mark=_mark(annotations.mark),
     )
     return traces.added(found, metadata.managed_fields, annotations.seen) if found.mark else found
@@ -61,7 +60,7 @@ def _other_secrets(spec: Spec) -> tuple[str, ...]:
         names += [plugin.kubeconfig_secret_name for plugin in server.admission_plugins or ()]
         authorization = server.structured_authorization
         names += [each.secret_name for each in (authorization.kubeconfigs if authorization else None) or ()]
-    return tuple(sorted({name for name in names if name}))
+    return tuple(sorted({name for name in names if name})) if any(names) else ()
 
 
 def _operation(last: LastOperation | None) -> Operation | None:
@@ -75,6 +74,10 @@ def _unhealthy(conditions: list[Condition] | None) -> str:
         if each.type == "SystemComponentsHealthy":
             return "" if each.status == "True" else each.status or "Unknown"
     return ""
+
+
+def _frozen(constraints: list[Condition] | None) -> bool:
+    return any(each.type == "HasIgnoredManagedResources" and each.status != "True" for each in constraints or ())
 
 
 def _mark(text: str | None) -> Mark | None:

@@ -48,7 +48,8 @@ def added(shoot: Shoot, managed_fields: msgspec.Raw, seen: str | None) -> Shoot:
     # Time is what a scan of thousands has least of: what the others own is looked at for confined Shoots only.
     entries = _entries(managed_fields) if shoot.confined else []
     writers = entries or _writers(managed_fields)
-    marked_at = max((at for at in (instant(each.time) for each in writers if each.manager == FIELD_MANAGER) if at), default=None)
+    times = [instant(each.time) for each in writers if each.manager == FIELD_MANAGER]
+    marked_at = max((at for at in times if at), default=None)
     touched = shoot.confined and (seen != fingerprint(shoot) or _written_since(marked_at, entries))
     return msgspec.structs.replace(shoot, marked_at=marked_at, touched=touched)
 
