@@ -15,6 +15,10 @@ class Transient(RotatorError):
     """The call may well succeed later: the record waits with backoff and goes on by itself."""
 
 
+class TokenExpired(Transient):
+    """This worker's one token is not accepted any more. Not worth repeating: the next activation brings its own."""
+
+
 class Permanent(RotatorError):
     """The call will not succeed until a person acts: the record blocks. `code` is a stable word, `next_command` the way on."""
 

@@ -27,6 +27,9 @@ PERMIT_LIFE = timedelta(minutes=2)
 TOKEN_LIFE = timedelta(hours=1)
 """Access tokens that were issued before a key was disabled live on for so long (gcp.md, section 2)."""
 
+SIGHT = timedelta(hours=6)
+"""How far behind the provider's metric may be and still count as seeing; documented lag is three hours (gcp.md, section 2)."""
+
 
 class Unsettled(msgspec.Struct, frozen=True):
     """A Shoot that may still run the key, and why."""
@@ -210,16 +213,23 @@ def provider_sees_it_idle(proof: Proof, order: RetirementOrder, now: datetime) -
             f"it was used at {use.last:%Y-%m-%d %H:%M} UTC; wanted {policy.text(waits.idle)} without use",
             until=use.last + waits.idle,
         )
-    if not use.unknown:
+    if not (blind := why_blind(use, now)):
         return Fact(gate, f"no use for {policy.text(waits.idle)}, seen until {use.seen_until:%Y-%m-%d %H:%M} UTC")
     since = proof.clear_since or now
     if now < since + waits.unknown_use:
-        return Hold(
-            gate,
-            f"its use is unknown ({use.unknown}); waiting {policy.text(waits.unknown_use)}",
-            until=since + waits.unknown_use,
-        )
-    return Fact(gate, f"use unknown ({use.unknown}); waited {policy.text(waits.unknown_use)} instead")
+        why = f"its use is unknown ({blind}); waiting {policy.text(waits.unknown_use)}"
+        # Each look tries the wanted key, so the next one may show that use and end the blindness.
+        return Hold(gate, why, until=min(since + waits.unknown_use, now + SIGHT / 2))
+    return Fact(gate, f"use unknown ({blind}); waited {policy.text(waits.unknown_use)} instead")
+
+
+def why_blind(use: Use, now: datetime) -> str:
+    """Empty when the provider can see: it shows some other key's use, late enough to prove that it would show this one's."""
+    if use.unknown or use.seen_until is None:
+        return use.unknown or "no other key shows any use"
+    if use.seen_until < now - SIGHT:
+        return f"the provider shows no use of any key after {use.seen_until:%Y-%m-%d %H:%M} UTC"
+    return ""
 
 
 def still_disabled(proof: Proof, order: RetirementOrder, now: datetime) -> Fact | Hold:

@@ -5,7 +5,7 @@ provider's metric. A gate never reads for itself, so all gates of one decision s
 """
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import msgspec
 
@@ -19,10 +19,6 @@ from rotator.states import DeletingSecrets, Disabled, Disabling, Draining
 from rotator.survey import Survey, look
 from rotator.trial import try_key
 from rotator.world import Answer, Use, World
-
-METRIC_LAG = timedelta(hours=3)
-"""The provider's metric may show a use so much later (gcp.md, section 2): a window that ends nearer to now proves nothing."""
-
 
 def gather(record: Record, order: RetirementOrder, world: World, now: datetime) -> tuple[Proof, Survey]:
     """The proof for this retirement at `now`, and the look it rests on.

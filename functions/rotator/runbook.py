@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import msgspec
 
 from rotator import books
-from rotator.errors import Halted, Permanent, RotatorError
+from rotator.errors import Halted, Permanent, RotatorError, TokenExpired
 from rotator.record import Blocked, Fact, Record, RotationOrder, Wait, decode, encode
 from rotator.states import (
     Creating,
@@ -46,6 +46,9 @@ from rotator.world import World
 
 BACKOFF = timedelta(seconds=5)
 LONGEST_BACKOFF = timedelta(minutes=10)
+ACTIVATION = timedelta(minutes=2)
+"""A longer wait ends the activation: the worker's one token must not grow old in its hands."""
+
 SUSPENDED = timedelta(minutes=1)
 """How soon a suspended record looks whether it may go on."""
 
@@ -126,6 +129,8 @@ def advance(record: Record, world: World, now: datetime) -> Record:
     except Permanent as fault:
         block = Blocked(fault.code, tuple(str(fault).split("\n")), fault.next_command or f"rotator retry {record.id}")
         return record.resting(block, now, by=by)
+    except TokenExpired as fault:
+        return record.resting(Wait(now + ACTIVATION + timedelta(seconds=1), (str(fault),)), now, by=by)
     except RotatorError as fault:
         return record.resting(tried_in_vain(record, fault, now), now, by=by)
     if outcome is None:
@@ -181,7 +186,7 @@ def run(record_id: str, world: World, store: Store, laps: Laps, worker: str) -> 
                 return
             envelope, record = saved, msgspec.structs.replace(after, revision=saved.revision)
             yield record
-            if isinstance(record.rest, Blocked):
+            if isinstance(record.rest, Blocked) or (isinstance(record.rest, Wait) and record.rest.until > now + ACTIVATION):
                 return
             now = laps.next(record.rest.until if isinstance(record.rest, Wait) else None)
             if now is None or not store.extend(record_id, worker, now + CLAIM):

@@ -10,9 +10,11 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from rotator.clients.calls import ServerClock
-from rotator.errors import Halted, RotatorError
+from rotator.errors import Halted, Invalid, RotatorError
 from rotator.guard import Sending
 from rotator.inventory import Charge
 from rotator.key import Email
@@ -22,6 +24,9 @@ from rotator.service import Service
 from rotator.settings import GardenSettings, Settings, load
 from rotator.stores.sqlite import SqliteStore
 from rotator.world import Garden, World
+
+if TYPE_CHECKING:
+    from rotator.clients.route import Route
 
 PATIENT = timedelta(seconds=30)
 """A write slot that is further away is waited for in the record, not in the process."""
@@ -38,6 +43,7 @@ class Wired:
         self.places = tuple(Place(garden.name, namespace) for garden in settings.garden for namespace in garden.namespaces)
         self._sleep = sleep
         self._gardens: dict[str, Garden] = {}
+        self._lines: _Lines | None = None
         self._pace = {garden.name: garden.entries_per_second for garden in settings.garden}
         self._staging = {account.email: account.staging_project for account in settings.account}
         self.service = Service(
@@ -52,23 +58,41 @@ class Wired:
 
     def world(self, credential: Email | None = None) -> World:
         """Neighbours for one activation. Nothing is connected before its first call."""
-        from rotator.clients import google
+        from rotator.clients import iam, registry, staging, token, usage
 
-        neighbours = google.neighbours(self.settings.sandbox, self.clock, self._staging.get(credential or "", ""))
+        lines = self._google()
+        sandbox = self.settings.sandbox
+        source = (
+            token.from_metadata(lines.http, sandbox.http.removeprefix("http://").rstrip("/"), self.clock)
+            if sandbox
+            else token.from_google(lines.http, self.clock)
+        )
+        access = token.AccessToken(source)
         return World(
-            accounts=neighbours.accounts,
-            staging=neighbours.staging,
+            accounts=iam.IamAccounts(lines.channel(iam.HOST), lines.http, access, self.clock),
+            staging=staging.SecretManagerStaging(
+                lines.channel(staging.HOST), access, self._staging.get(credential or "", "")
+            ),
             gardens=self.gardens(),
-            registry=neighbours.registry,
-            usage=neighbours.usage,
+            registry=registry.ArtifactRegistry(lines.http, self.clock),
+            usage=usage.MonitoringUsage(lines.channel(usage.HOST), access),
             books=Ledger(self.store, self.places),
         )
+
+    def _google(self) -> "_Lines":
+        if self._lines is None:
+            from rotator.clients.route import Loopback, Route
+
+            sandbox = self.settings.sandbox
+            loopback = Loopback(sandbox.http.removeprefix("http://").rstrip("/"), sandbox.grpc) if sandbox else None
+            self._lines = _Lines(Route(loopback))
+        return self._lines
 
     def gardens(self) -> dict[str, Garden]:
         """A client per Garden; made once, they keep their connections."""
         for garden in self.settings.garden:
             if garden.name not in self._gardens:
-                self._gardens[garden.name] = _garden(garden, self.clock)
+                self._gardens[garden.name] = _garden(garden, self.clock, loopback_only=self.settings.sandbox is not None)
         return self._gardens
 
     def hear(self) -> None:
@@ -92,11 +116,34 @@ class Wired:
             self._sleep((slot - now).total_seconds())
 
     def close(self) -> None:
-        """The store is closed."""
+        """The store and all connections are closed."""
         self.store.close()
+        if self._lines is not None:
+            self._lines.close()
 
 
-def _garden(settings: GardenSettings, clock: ServerClock) -> Garden:
+class _Lines:
+    """Connections to Google that activations share; each activation brings its own token."""
+
+    def __init__(self, route: "Route") -> None:
+        self._route = route
+        self._channels: dict[str, Any] = {}
+        self.http = route.http()
+
+    def channel(self, host: str) -> Any:
+        """One channel per host."""
+        if host not in self._channels:
+            self._channels[host] = self._route.channel(host)
+        return self._channels[host]
+
+    def close(self) -> None:
+        """Every connection is closed."""
+        self.http.close()
+        for channel in self._channels.values():
+            channel.close()
+
+
+def _garden(settings: GardenSettings, clock: ServerClock, *, loopback_only: bool) -> Garden:
     from rotator.clients.garden import KubernetesGarden, Login
     from rotator.clients.garden.login import from_file
 
@@ -104,8 +151,13 @@ def _garden(settings: GardenSettings, clock: ServerClock) -> Garden:
         login = Login.kubeconfig(settings.kubeconfig, settings.context or None)
     elif settings.token is not None:
         login = Login.server(settings.server, settings.ca_file, settings.token.reveal)
-    else:
+    elif settings.token_file is not None:
         login = Login.server(settings.server, settings.ca_file, from_file(settings.token_file))
+    else:
+        raise Invalid((f"garden {settings.name}: it has neither a kubeconfig nor a token",))
+    host = str(login.configuration.host)
+    if loopback_only and urlsplit(host).hostname not in {"127.0.0.1", "localhost", "::1"}:
+        raise Invalid((f"garden {settings.name}: {host} is not on loopback, but [sandbox] is set; never mix the two",))
     return KubernetesGarden(settings.name, login, clock)
 
 

@@ -11,10 +11,10 @@ from datetime import UTC, datetime, timedelta
 class Clock:
     """One time for all servers of a sandbox; it only moves forward."""
 
-    def __init__(self) -> None:
-        """Begin at the machine's own time."""
+    def __init__(self, behind: timedelta = timedelta(0)) -> None:
+        """Begin at the machine's own time, or so much earlier: a landscape with a past is made there and then advanced."""
         self._lock = threading.Lock()
-        self._offset = timedelta(0)
+        self._offset = -behind
 
     def now(self) -> datetime:
         """The present in the sandbox, aware, UTC."""

@@ -48,10 +48,11 @@ class Metadata:
         for account in ("default", self._principal):
             base = f"/instance/service-accounts/{account}"
             pages[f"{base}/token"] = self._fresh_token
-            pages[f"{base}/email"] = lambda: Answer(200, self._principal.encode(), _FLAVOR)
+            pages[f"{base}/email"] = lambda: _text(self._principal)
             pages[base] = self._account
-        pages["/project/project-id"] = lambda: Answer(200, self._project.encode(), _FLAVOR)
-        pages["/universe/universe-domain"] = lambda: Answer(200, b"googleapis.com", _FLAVOR)
+        pages["/project/project-id"] = lambda: _text(self._project)
+        pages["/universe/universe-domain"] = lambda: _text("googleapis.com")
+        pages[""] = lambda: _text("computeMetadata/\n")  # how google-auth finds out where it runs
         page = pages.get(path)
         return Answer(404, b"Not Found", _FLAVOR) if page is None else page()
 
@@ -67,3 +68,8 @@ class Metadata:
 
     def _left(self, token: AccessToken) -> float:
         return (token.expires_at - self._clock.now()).total_seconds()
+
+
+def _text(page: str) -> Answer:
+    """Google's library wants to know the type of every page."""
+    return Answer(200, page.encode(), {"Content-Type": "application/text", **_FLAVOR})

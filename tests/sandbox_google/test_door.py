@@ -101,10 +101,13 @@ def test_stopping_ends_what_hangs(google: Google) -> None:
 
 
 def test_calls_that_were_given_up_do_not_use_up_the_server(google: Google, callers: Callers, account: Account) -> None:
-    number = google.faults.add(Fault(service="iam", answer="hang", seconds=600, times=0))
-    waiting = [
-        threading.Thread(target=lambda: pytest.raises(exceptions.DeadlineExceeded, callers.listed, account)) for _ in range(40)
-    ]
+    number = google.faults.add(Fault(service="iam", answer="hang", seconds=30, times=0))
+
+    def give_up() -> None:
+        with pytest.raises(exceptions.DeadlineExceeded):
+            callers.listed(account)
+
+    waiting = [threading.Thread(target=give_up) for _ in range(40)]
     callers.patience = 0.3
     for thread in waiting:
         thread.start()

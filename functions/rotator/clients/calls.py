@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import tenacity
 
-from rotator.errors import RotatorError, Transient
+from rotator.errors import RotatorError, TokenExpired, Transient
 
 T = TypeVar("T")
 
@@ -35,7 +35,7 @@ def call(send: Callable[[], T], read: Reader, *, repeat: bool) -> T:
         if not repeat:
             return send()
         loop = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(lambda fault: isinstance(fault, Exception) and isinstance(read(fault), Transient)),
+            retry=tenacity.retry_if_exception(lambda fault: isinstance(fault, Exception) and _again(read(fault))),
             wait=tenacity.wait_exponential_jitter(multiplier=0.1, max=3.0, jitter=0.2),
             stop=tenacity.stop_before_delay(PATIENCE),
             reraise=True,
@@ -48,6 +48,10 @@ def call(send: Callable[[], T], read: Reader, *, repeat: bool) -> T:
         if meaning is None:
             raise
         raise meaning from fault
+
+
+def _again(meaning: RotatorError | None) -> bool:
+    return isinstance(meaning, Transient) and not isinstance(meaning, TokenExpired)
 
 
 class ServerClock:

@@ -1,4 +1,4 @@
-"""Why a key is disabled. Only IAM's REST API tells (gcp.md, section 1.1), so this is a read beside the main road that may fail."""
+"""Why a key is disabled. Only IAM's REST API tells (gcp.md, section 1.1): a read beside the main road, which may fail."""
 
 import httpx
 import msgspec

@@ -9,7 +9,8 @@ import re
 from google.api_core import exceptions
 from google.rpc import error_details_pb2
 
-from rotator.clients.rpc import Attempt, words
+from rotator.clients.rpc import Attempt
+from rotator.clients.words import words
 from rotator.errors import Permanent, RotatorError
 from rotator.key import Account
 from rotator.policy import Mint

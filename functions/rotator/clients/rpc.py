@@ -1,11 +1,9 @@
 """Calls of Google's gRPC APIs: our token, a deadline, no retry of the driver's, and what the answers mean.
 
-Shared by the clients of IAM, Secret Manager and Monitoring. Messages name attempt, object, answer and next step; a server's own
-words are carried only for refusals, bounded, and without anything that looks like key material or a token.
+Shared by the clients of IAM, Secret Manager and Monitoring. Messages name attempt, object, answer and next step.
 """
 
 import logging
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -15,14 +13,11 @@ from grpc import StatusCode
 
 from rotator.clients import calls
 from rotator.clients.token import AccessToken
-from rotator.errors import Absent, Exists, Permanent, RotatorError, Transient
+from rotator.clients.words import words
+from rotator.errors import Absent, Exists, Permanent, RotatorError, TokenExpired, Transient
 
 T = TypeVar("T")
 
-TEXT = 300
-"""Characters of a server's own words that a message carries."""
-
-_MATERIAL = re.compile(r"-----BEGIN.*|ya29\.\S+|eyJ[\w.-]+|[A-Za-z0-9+/=]{64,}")
 _AGAIN = frozenset(
     {
         StatusCode.UNAVAILABLE,
@@ -81,19 +76,13 @@ def meaning(fault: exceptions.GoogleAPICallError, attempt: Attempt, member: str)
         case exceptions.AlreadyExists():
             return Exists(f"{attempt.what}: it is there already")
         case exceptions.Unauthenticated():
-            return Transient(f"{attempt.what}: our access token is not accepted any more; the next activation has a new one")
+            return TokenExpired(f"{attempt.what}: our access token is not accepted any more; the next activation has a new one")
         case exceptions.PermissionDenied():
             return _forbidden(fault, attempt, member)
         case _ if code in _AGAIN or code is None:
             return Transient(f"{attempt.what}: {name}; tried again later")
         case _:
             return Permanent(f"{attempt.what}: {name}: {words(fault.message)}", code="google-answer")
-
-
-def words(text: object) -> str:
-    """A server's words on one line, bounded, with everything left out that could be key material or a token."""
-    line = _MATERIAL.sub("…", " ".join(str(text).split()))
-    return line if len(line) <= TEXT else line[: TEXT - 1] + "…"
 
 
 def _forbidden(fault: exceptions.GoogleAPICallError, attempt: Attempt, member: str) -> Permanent:

@@ -117,7 +117,7 @@ class SecretManagerStaging:
             return
         except Conflict:
             if not self._is_destroyed(base, version):
-                raise
+                raise Transient(f"{attempt.what}: its state does not allow that now; tried again later") from None
 
     def _mark(self, base: str) -> str:
         attempt = self._attempt("reading", base, "secrets.get")

@@ -6,7 +6,7 @@ because Monitoring does not answer: that is an answer, too.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import grpc
@@ -37,7 +37,7 @@ class MonitoringUsage:
         self._caller = Caller(token, transport)
 
     def use(self, account: Account, keys: Sequence[KeyId], control: Sequence[KeyId], since: datetime, until: datetime) -> Use:
-        """The last use of any of `keys`, as the end of the ten minutes it fell into; `seen_until`: the last use of `control`."""
+        """The last use of any of `keys`, and of `control` as `seen_until`; each as the end of the ten minutes it fell into."""
         try:
             used = self._used(account, {*keys, *control}, since, until)
         except RotatorError as fault:
@@ -67,7 +67,7 @@ class MonitoringUsage:
         for series in self._caller.call(send, attempt, repeat=True):
             key = KeyId(series.metric.labels.get("key_id", ""))
             for point in series.points:
-                at = point.interval.end_time
+                at = datetime.fromtimestamp(point.interval.end_time.timestamp(), UTC)
                 if point.value.int64_value > 0 and (key not in used or used[key] < at):
                     used[key] = at
         return used
@@ -77,5 +77,6 @@ def _why_unknown(control: Sequence[KeyId], seen_until: datetime | None) -> str:
     if not control:
         return "the account has no other key whose use would show that the metric works"
     if seen_until is None:
-        return f"the metric shows no use of any other key ({', '.join(short(key) for key in control)}), so it may show nothing at all"
+        others = ", ".join(short(key) for key in control)
+        return f"the metric shows no use of any other key ({others}), so it may show nothing at all"
     return ""

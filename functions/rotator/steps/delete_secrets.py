@@ -9,8 +9,8 @@ from datetime import datetime
 import msgspec
 
 from rotator.errors import Absent, Conflict
-from rotator.gates import BEFORE_DELETING_A_SECRET, ENTER_DISABLING, ask, permit
-from rotator.proof import METRIC_LAG, gather, use_of
+from rotator.gates import BEFORE_DELETING_A_SECRET, ENTER_DISABLING, SIGHT, ask, permit
+from rotator.proof import gather, use_of
 from rotator.record import Blocked, Fact, Record, RetirementOrder, Wait
 from rotator.states import DeletingSecrets, Disabling
 from rotator.steps import Next
@@ -49,7 +49,7 @@ def delete_secrets(
             (Fact("secrets_gone", "404 for every Secret that held it"),),
         )
     account = world.accounts.account(order.credential, order.project)
-    since = now - order.policy.waits.idle - METRIC_LAG
+    since = now - order.policy.waits.idle - SIGHT
     use = use_of(account, order.public_key, world, since, now) if order.published else Use(unknown="never published")
     facts, holds = ask(ENTER_DISABLING, msgspec.structs.replace(proof, use=use), order, now)
     if holds:

@@ -5,7 +5,7 @@ from datetime import datetime
 import msgspec
 
 from rotator.gates import BEFORE_DISABLING_A_KEY, ENTER_DELETING_KEY, FENCE_MARGIN, ask, permit
-from rotator.proof import METRIC_LAG, gather, keys_of, use_of
+from rotator.proof import gather, keys_of, use_of
 from rotator.record import Blocked, Fact, Record, RetirementOrder, Wait
 from rotator.states import DeletingKey, Disabled, Disabling, Reenabled, Reenabling
 from rotator.steps import Next
@@ -56,7 +56,7 @@ def hold(
     keys = keys_of(account, order.public_key, world)
     proof = msgspec.structs.replace(proof, keys=keys)
     if keys and order.published:
-        proof = msgspec.structs.replace(proof, use=use_of(account, order.public_key, world, state.at - METRIC_LAG, now))
+        proof = msgspec.structs.replace(proof, use=use_of(account, order.public_key, world, state.at, now))
     facts, holds = ask(ENTER_DELETING_KEY, proof, order, now)
     if holds:
         return rest(holds, order, now)

@@ -85,7 +85,7 @@ def meaning(fault: Exception, request: Request, garden: str) -> RotatorError | N
             return Permanent(
                 f"{attempt}: no trusted connection; check the server's certificate and the CA file",
                 code="garden-tls",
-                next_command=f"rotator check --garden {garden}",
+                next_command="rotator retry",
             )
         case urllib3.exceptions.LocationValueError():
             return None

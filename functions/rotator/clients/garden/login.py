@@ -84,7 +84,7 @@ def from_file(path: Path) -> Source:
 
 
 def _unusable(message: str) -> Permanent:
-    return Permanent(message, code="garden-token", next_command="rotator check")
+    return Permanent(message, code="garden-token", next_command="rotator retry")
 
 
 def _strict(configuration: Configuration) -> None:

@@ -6,7 +6,7 @@ continue token is known as soon as the page is here. Never with resourceVersion=
 
 import re
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 from rotator.clients.garden.errors import ExpiredError
@@ -17,6 +17,9 @@ from rotator.errors import Transient
 T = TypeVar("T")
 
 LIMIT = "250"
+HEAD_START = 0.001
+"""Seconds that a request for the next page gets to leave before this page is decoded."""
+
 ROUNDS = 3
 """So often a list is begun that expires while it is read (410)."""
 
@@ -49,6 +52,8 @@ def _round(transport: Transport, request: Request, take: Take[T]) -> list[T]:
             coming: Future[bytes] | None = None
             if guess:
                 coming = ahead.submit(transport.read, first.asking(**{"continue": guess}))
+                # Decoding holds the interpreter's lock for the whole page: let the request get out first.
+                wait([coming], HEAD_START)
             token, items = take(body)
             found += items
             if not token:

@@ -1,0 +1,18 @@
+"""A fresh Google per test, with the clients of one worker."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from google_neighbours import Neighbours
+from rotator.clients import calls
+from sandbox.google import Google
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[Neighbours]:
+    monkeypatch.setattr(calls, "PATIENCE", 0.4)
+    with Google() as google:
+        neighbours = Neighbours(google)
+        yield neighbours
+        neighbours.close()
