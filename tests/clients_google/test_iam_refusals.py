@@ -2,12 +2,16 @@
 
 import logging
 import time
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from google.api_core.exceptions import PermissionDenied
+from google.rpc.error_details_pb2 import ErrorInfo
 
 from google_neighbours import EMAIL, Neighbours, material, told
 from rotator.clients import calls
+from rotator.clients.rpc import Attempt, meaning
 from rotator.errors import Permanent, Transient
 from rotator.key import Account, KeyId
 from sandbox.faults import Fault
@@ -25,7 +29,7 @@ def test_what_changes_something_is_sent_once(world: Neighbours, method: str) -> 
     key_id, _ = world.upload()
     sent = world.calls(f"{method}ServiceAccountKey")
     world.fail(f"{method}ServiceAccountKey", "UNAVAILABLE")
-    acts = {
+    acts: dict[str, Callable[[], object]] = {
         "Create": lambda: world.accounts.create(world.account),
         "Upload": world.upload,
         "Disable": lambda: world.accounts.disable(world.account, key_id, world.permit("disable_key", key_id)),
@@ -61,12 +65,14 @@ def test_an_expired_token_ends_the_worker_not_the_rotation(world: Neighbours) ->
     with pytest.raises(Transient, match="access token is not accepted any more"):
         world.accounts.keys(world.account)
 
+    assert world.calls("ListServiceAccountKeys") == 1
+
 
 @pytest.mark.parametrize("verb", ["list", "get", "create", "disable", "enable", "delete"])
 def test_a_missing_permission_names_permission_account_and_command(world: Neighbours, verb: str) -> None:
     key_id, _ = world.upload()
     world.google.access.deny(f"iam.serviceAccountKeys.{verb}")
-    acts = {
+    acts: dict[str, Callable[[], object]] = {
         "list": lambda: world.accounts.keys(world.account),
         "get": lambda: world.accounts.key(world.account, key_id),
         "create": lambda: world.accounts.create(world.account),
@@ -82,6 +88,16 @@ def test_a_missing_permission_names_permission_account_and_command(world: Neighb
         f"gcloud iam service-accounts add-iam-policy-binding {EMAIL} --project acme"
         " --member serviceAccount:rotator@sandbox.iam.gserviceaccount.com --role roles/iam.serviceAccountKeyAdmin"
     )
+
+
+def test_an_api_that_is_off_names_the_command_that_turns_it_on() -> None:
+    info = ErrorInfo(reason="SERVICE_DISABLED", metadata={"service": "iam.googleapis.com", "consumer": "projects/123"})
+    refused = PermissionDenied("SERVICE_DISABLED", error_info=info)  # type: ignore[no-untyped-call]
+    attempt = Attempt(what="listing keys", permission="iam.serviceAccountKeys.list", grant="", forbidden="iam-permission")
+    refusal = meaning(refused, attempt, "MEMBER")
+
+    assert isinstance(refusal, Permanent)
+    assert (refusal.code, refusal.next_command) == ("api-disabled", "gcloud services enable iam.googleapis.com --project 123")
 
 
 @pytest.mark.parametrize("shape", ["FAILED_PRECONDITION", "RESOURCE_EXHAUSTED"])

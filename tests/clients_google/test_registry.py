@@ -158,7 +158,12 @@ def test_a_key_is_shown_to_its_own_host_only(world: Neighbours, stranger: Artifa
 
 def test_assertions_go_to_the_pinned_endpoint_whatever_a_secret_says(world: Neighbours) -> None:
     hosts: list[str] = []
-    seen = httpx.MockTransport(lambda request: (hosts.append(str(request.url)), httpx.Response(503))[1])
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        hosts.append(str(request.url))
+        return httpx.Response(503)
+
+    seen = httpx.MockTransport(answer)
     file = world.key_file()
     document = json.loads(file.reveal())
     with pytest.raises(Transient):

@@ -15,7 +15,7 @@ RENEWAL = 600.0
 def main() -> None:
     """The sandbox has served until a person had enough of it."""
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp(prefix="rotator-sandbox-")).resolve()
-    cloud = landscape.cloud().start()
+    cloud = landscape.cloud()
     control = Control(cloud)
     control.start()
     config = cloud.write_config(folder, waits=landscape.QUICK)

@@ -38,8 +38,8 @@ AWAKE = {"start_delay": 1.0, "duration": 2.0}
 
 
 def cloud() -> Cloud:
-    """The landscape, not serving yet; its clock shows the machine's time."""
-    built = Cloud(behind=PAST)
+    """The landscape, serving; its clock shows the machine's time."""
+    built = Cloud(behind=PAST).start()
     _google(built)
     live, canary = built.add_garden("live", PAYMENTS, SEARCH), built.add_garden("canary", LAB)
     _puller(built, live, canary)

@@ -46,6 +46,10 @@ Reader = Callable[[exceptions.GoogleAPICallError, Attempt], RotatorError | None]
 """Reads the refusals that one method has and others have not; None leaves a fault to `meaning`."""
 
 
+class _TokenIsOverError(RotatorError):
+    """The token is not accepted: nothing is repeated with it, so this is made Transient only outside the loop."""
+
+
 class Caller:
     """Sends the calls of one client with one token."""
 
@@ -63,7 +67,10 @@ class Caller:
                 return (read and read(fault, attempt)) or meaning(fault, attempt, self._token.member)
             return fault if isinstance(fault, RotatorError) else None
 
-        return calls.call(lambda: send(how), meant, repeat=repeat)
+        try:
+            return calls.call(lambda: send(how), meant, repeat=repeat)
+        except _TokenIsOverError as fault:
+            raise Transient(str(fault)) from fault
 
 
 def meaning(fault: exceptions.GoogleAPICallError, attempt: Attempt, member: str) -> RotatorError:
