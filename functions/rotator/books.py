@@ -10,7 +10,7 @@ import msgspec
 
 from rotator.key import PublicKey
 from rotator.record import Place, Record, RetirementOrder, RotationOrder
-from rotator.secret import SecretRef, name
+from rotator.secret import SecretRef, name, sequence_of
 from rotator.states import Creating, Done, Minted, Planned, Published, Staged, Superseded, Verified
 
 
@@ -129,6 +129,13 @@ def creating_until(records: Iterable[Record], public_key: PublicKey) -> datetime
         if key_of(record) == public_key and isinstance(record.state, Verified | Published | Done | Superseded):
             fences += record.state.fences.values()
     return max(fences, default=None)
+
+
+def next_sequence(records: Iterable[Record], base: str, names: Iterable[str]) -> int:
+    """The number of the next rotation: above all in our books, and above every Secret that there is by a name of ours."""
+    taken = [order.sequence for _, order in rotations(records)]
+    taken += [number for found in names if (number := sequence_of(base, found)) is not None]
+    return 1 + max(taken, default=0)
 
 
 def scope(order_scope: Iterable[Place], today: Iterable[Place]) -> tuple[Place, ...]:

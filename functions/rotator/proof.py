@@ -20,6 +20,7 @@ from rotator.survey import Survey, look
 from rotator.trial import try_key
 from rotator.world import Answer, Use, World
 
+
 def gather(record: Record, order: RetirementOrder, world: World, now: datetime) -> tuple[Proof, Survey]:
     """The proof for this retirement at `now`, and the look it rests on.
 

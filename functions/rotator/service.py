@@ -24,7 +24,6 @@ from rotator.record import (
     rotation_id,
 )
 from rotator.runbook import Laps, run, superseded, suspended
-from rotator.secret import sequence_of
 from rotator.shoot import ShootRef
 from rotator.states import Disabled, Disabling, Draining, Planned, Reenabled, Reenabling, name_of
 from rotator.store import Store, Suspension
@@ -149,11 +148,7 @@ class Service:
         why: str,
         to: PublicKey | None = None,
     ) -> Record:
-        sequence = 1 + max(
-            [order.sequence for _, order in books.rotations(records)]
-            + [number for secret in view.secrets if (number := sequence_of(charge.base, secret.ref.name)) is not None],
-            default=0,
-        )
+        sequence = books.next_sequence(records, charge.base, (secret.ref.name for secret in view.secrets))
         order = RotationOrder(
             credential=charge.email,
             project=charge.project,

@@ -70,9 +70,7 @@ class Wired:
         access = token.AccessToken(source)
         return World(
             accounts=iam.IamAccounts(lines.channel(iam.HOST), lines.http, access, self.clock),
-            staging=staging.SecretManagerStaging(
-                lines.channel(staging.HOST), access, self._staging.get(credential or "", "")
-            ),
+            staging=staging.SecretManagerStaging(lines.channel(staging.HOST), access, self._staging.get(credential or "", "")),
             gardens=self.gardens(),
             registry=registry.ArtifactRegistry(lines.http, self.clock),
             usage=usage.MonitoringUsage(lines.channel(usage.HOST), access),

@@ -50,15 +50,19 @@ class IamAccounts:
         self._clock = clock
         self._lock = threading.Lock()
         self._public: dict[KeyId, PublicKey] = {}
+        self._accounts: dict[Email, Account] = {}
 
     def account(self, credential: Email, project: str) -> Account:
-        """The account."""
+        """The account; its numeric id never changes, so it is asked for once."""
+        if credential in self._accounts:
+            return self._accounts[credential]
         asked = Account(email=credential, project=project, unique_id="")
         attempt = _attempt(f"reading service account {credential}", "iam.serviceAccounts.get", asked)
         found = self._caller.call(
             lambda how: self._iam.get_service_account(request={"name": asked.resource}, **how), attempt, repeat=True
         )
-        return Account(email=credential, project=project, unique_id=str(found.unique_id))
+        self._accounts[credential] = Account(email=credential, project=project, unique_id=str(found.unique_id))
+        return self._accounts[credential]
 
     def keys(self, account: Account) -> tuple[AccountKey, ...]:
         """All user-managed keys; one that a get does not know is left out, as a stale list would."""

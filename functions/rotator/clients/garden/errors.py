@@ -4,7 +4,6 @@ RBAC and admission both say 403; only RBAC says `cannot <verb> resource`. A fail
 absent path all say the same 422 without details (gardener.md section 11). 403 is never taken for "gone".
 """
 
-import re
 from http import HTTPStatus
 
 import msgspec
@@ -12,14 +11,11 @@ import urllib3.exceptions
 from kubernetes.client.exceptions import ApiException
 
 from rotator.clients.garden.request import Request
+from rotator.clients.words import words
 from rotator.errors import Absent, Conflict, Denied, Exists, Permanent, RotatorError, Transient, Unreadable
-
-TEXT = 300
-"""Characters of a server's own words that a message carries."""
 
 REJECTED = "the server rejected our request due to an error in our request"
 _ADMISSION = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY})
-_MATERIAL = re.compile(r"[A-Za-z0-9+/=]{64,}|-----BEGIN.*")
 
 
 class Cause(msgspec.Struct):
@@ -67,12 +63,6 @@ def answered(code: int, body: bytes) -> AnswerError:
     except (msgspec.DecodeError, UnicodeDecodeError):
         status = Status()
     return AnswerError(code, status)
-
-
-def words(text: str) -> str:
-    """A server's words on one line, bounded, with everything left out that could be key material."""
-    text = _MATERIAL.sub("…", " ".join(text.split()))
-    return text if len(text) <= TEXT else text[: TEXT - 1] + "…"
 
 
 def meaning(fault: Exception, request: Request, garden: str) -> RotatorError | None:

@@ -1,0 +1,138 @@
+"""What is out there: keys, Secrets and Shoots per credential, and what stands in the way of automation."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+import msgspec
+
+from rotator.inventory import CredentialView, Inventory, KeyView
+from rotator.key import short
+from rotator.report import form
+from rotator.report.form import Row, Tree
+
+CREDENTIALS = ("CREDENTIAL", "MODE", "KEYS", "SECRETS", "SHOOTS", "UPSTREAMS", "ROTATION BEGINS")
+KEYS = ("KEY ID", "PUBLIC KEY", "ROLE", "AGE", "EXPIRES", "STATE", "SECRETS", "SHOOTS")
+SECRETS = ("SECRET", "PUBLIC KEY", "WRITTEN BY", "USED BY")
+
+
+def credential_rows(inventory: Inventory) -> tuple[Row, ...]:
+    """One line per credential; see CREDENTIALS."""
+    return tuple(
+        (
+            view.email,
+            view.charge.policy.mode if view.charge else "not ours",
+            str(len(view.keys)),
+            str(len(view.secrets)),
+            str(len(view.shoots)),
+            ", ".join(view.upstreams) or "-",
+            begins(view, inventory.at),
+        )
+        for view in inventory.credentials
+    )
+
+
+def begins(view: CredentialView, now: datetime) -> str:
+    """When the next rotation has to begin, to keep max_age."""
+    starts = [key.starts_at for key in view.keys if key.starts_at is not None]
+    if not starts:
+        return "-"
+    first = min(starts)
+    return form.ahead(first, now) if first > now else f"due since {form.clock(first)}"
+
+
+def key_rows(view: CredentialView, now: datetime) -> tuple[Row, ...]:
+    """One line per key; see KEYS."""
+    return tuple(
+        (
+            short(one.key.id),
+            short(one.key.public_key),
+            one.role,
+            form.age(one.key.made_at, now),
+            form.clock(one.key.expires_at) if one.key.expires_at else "never",
+            state_of(one),
+            str(len(one.secrets)),
+            str(one.shoots),
+        )
+        for one in view.keys
+    )
+
+
+def state_of(view: KeyView) -> str:
+    """Enabled or disabled, and by whom if Google did it."""
+    if not view.key.disabled:
+        return "enabled"
+    return f"disabled by Google: {view.key.disabled_by_google}" if view.key.disabled_by_google else "disabled"
+
+
+def secret_rows(view: CredentialView) -> tuple[Row, ...]:
+    """One line per Secret; see SECRETS."""
+    return tuple(
+        (
+            str(one.ref),
+            short(one.public_key),
+            "rotator" if one.ours else "somebody",
+            ", ".join(shoot.rpartition("/")[2] for shoot in one.shoots) or "-",
+        )
+        for one in view.secrets
+    )
+
+
+def tree(inventory: Inventory) -> Tree:
+    """The inventory for machines."""
+    return form.tree(
+        "inventory",
+        inventory.at,
+        credentials=[_credential(view) for view in inventory.credentials],
+        shoots_without_credential=inventory.idle_shoots,
+        unread=list(inventory.unread),
+    )
+
+
+def _credential(view: CredentialView) -> Tree:
+    return {
+        "credential": view.email,
+        "mode": view.charge.policy.mode if view.charge else None,
+        "upstreams": list(view.upstreams),
+        "wanted": view.wanted,
+        "rotation_begins": form.stamp(min((key.starts_at for key in view.keys if key.starts_at), default=None)),
+        "keys": [
+            {
+                "id": one.key.id,
+                "public_key": one.key.public_key,
+                "role": one.role,
+                "made_at": form.stamp(one.key.made_at),
+                "expires_at": form.stamp(one.key.expires_at),
+                "origin": one.key.origin,
+                "disabled": one.key.disabled,
+                "disabled_by_google": one.key.disabled_by_google or None,
+                "secrets": _refs(one.secrets),
+                "shoots": one.shoots,
+            }
+            for one in view.keys
+        ],
+        "secrets": [
+            {
+                "secret": msgspec.to_builtins(one.ref),
+                "public_key": one.public_key,
+                "ours": one.ours,
+                "remarks": list(one.remarks),
+                "shoots": list(one.shoots),
+            }
+            for one in view.secrets
+        ],
+        "shoots": [
+            {
+                "shoot": msgspec.to_builtins(one.shoot.ref),
+                "secrets": list(one.secrets),
+                "public_keys": list(one.keys),
+                "will_not_move": one.not_movable or None,
+                "not_settled": one.not_settled or None,
+            }
+            for one in view.shoots
+        ],
+        "in_the_way": list(view.hindrances),
+    }
+
+
+def _refs(refs: Iterable[object]) -> list[str]:
+    return [str(ref) for ref in refs]

@@ -1,0 +1,150 @@
+"""One record in full, and the credentials that all records speak of together."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from rotator import books
+from rotator.key import Email, short
+from rotator.record import Record, RetirementOrder, RotationOrder
+from rotator.report import form, records
+from rotator.report.form import Row, Tree
+from rotator.states import Done
+from rotator.store import Suspension
+
+
+def described(record: Record, now: datetime, suspensions: Sequence[Suspension] = ()) -> Tree:
+    """The record with its order, its state and its whole history, for machines."""
+    return form.tree(
+        "record",
+        now,
+        **records.tree(record, now, suspensions),
+        order=msgspec.to_builtins(record.order),
+        state=msgspec.to_builtins(record.state),
+        confirmed=list(record.confirmed),
+        waivers=msgspec.to_builtins(record.waivers),
+        evidence=msgspec.to_builtins(record.evidence),
+    )
+
+
+def about(record: Record, now: datetime, suspensions: Sequence[Suspension] = ()) -> tuple[tuple[str, str], ...]:
+    """The record's head: names and values."""
+    order = record.order
+    rest = record.rest
+    found = [
+        ("ID", record.id),
+        ("Credential", order.credential),
+        ("Key", f"{records.key_of(record) or '-'} (start of the SHA-256 of its public key)"),
+        ("Phase", f"{records.name_of(record.state)}, {records.status_of(record, suspensions)}"),
+        ("Ordered", f"{form.clock(order.at)} by {order.by}: {order.why}"),
+        ("Scope", f"{form.counted(len(order.scope), 'namespace')}: {', '.join(map(str, order.scope))}"),
+    ]
+    if isinstance(order, RotationOrder):
+        found.append(("Replaces", ", ".join(f"key {short(old.public_key)}" for old in order.replaces) or "-"))
+    elif order.secrets:
+        found.append(("Secrets", ", ".join(map(str, order.secrets))))
+    if record.confirmed:
+        found.append(("Confirmed", ", ".join(record.confirmed)))
+    found += [("Waived", f"{w.shoot} by {w.by} at {form.clock(w.at)}: {w.why}") for w in record.waivers]
+    label = "Blocked" if record.blocked else "Waits for"
+    found += [(label, why) for why in records.why(record, suspensions)]
+    if record.blocked is not None:
+        found.append(("Code", f"{record.blocked.code} (rotator explain {record.blocked.code})"))
+        found.append(("Next", record.blocked.next_command))
+    elif rest is not None and record.unfinished:
+        found.append(("Looks again", form.ahead(rest.until, now)))  # type: ignore[union-attr]  # blocked was handled above
+    if isinstance(record.state, Done):
+        found += [("Left behind", f"{left.shoot} {left.why}") for left in record.state.left]
+    return tuple(found)
+
+
+MILESTONES = ("STEP", "DONE", "NOT BEFORE", "NOTE")
+
+
+def milestone_rows(record: Record, now: datetime) -> tuple[Row, ...]:
+    """The lines of the runbook with their times."""
+    return tuple(
+        (
+            one.name,
+            form.clock(one.done_at) if one.done_at else "-",
+            form.ahead(one.earliest, now) if one.earliest else "-",
+            one.note,
+        )
+        for one in records.milestones(record, now)
+    )
+
+
+HISTORY = ("WHEN", "BY", "WHAT", "SEEN")
+
+
+def history_rows(record: Record) -> tuple[Row, ...]:
+    """The evidence, one line per fact."""
+    found: list[Row] = []
+    for entry in record.evidence:
+        head = (f"{entry.at:%Y-%m-%d %H:%M:%S}", entry.by, entry.what)
+        facts = [f"{fact.name}: {fact.saw}" for fact in entry.facts] or [""]
+        found.append((*head, facts[0]))
+        found += [("", "", "", fact) for fact in facts[1:]]
+    return tuple(found)
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """One credential by our books: which key is live, since when, and which records are worth a look."""
+
+    credential: Email
+    live: books.Wanted | None
+    live_since: datetime | None
+    shown: tuple[Record, ...]
+    suspended: Suspension | None
+
+
+def standings(every: Sequence[Record], suspensions: Sequence[Suspension], *, whole: bool = False) -> tuple[Standing, ...]:
+    """All credentials that have records. Shown: what is unfinished and the newest ended one of each kind; `whole`: all."""
+    found: list[Standing] = []
+    for credential in dict.fromkeys(record.order.credential for record in every):
+        mine = [record for record in every if record.order.credential == credential]
+        ended = [record for record in mine if not record.unfinished]
+        newest = {record.kind: record.id for record in ended}
+        live = books.wanted(mine)
+        brought = next((record for record in mine if live is not None and record.id == live.rotation), None)
+        found.append(
+            Standing(
+                credential=credential,
+                live=live,
+                live_since=records.reached(brought, records.Published) if brought else None,
+                shown=tuple(r for r in mine if whole or r.unfinished or r.id in newest.values()),
+                suspended=records.held(credential, suspensions),
+            )
+        )
+    return tuple(found)
+
+
+def status_tree(
+    every: Sequence[Record], unreadable: Sequence[str], suspensions: Sequence[Suspension], now: datetime, *, whole: bool = False
+) -> Tree:
+    """What is live, what is being replaced, and when: for machines."""
+    return form.tree(
+        "status",
+        now,
+        credentials=[
+            {
+                "credential": one.credential,
+                "live": {
+                    "public_key": one.live.public_key,
+                    "rotation": one.live.rotation,
+                    "since": form.stamp(one.live_since),
+                    "secrets": [str(ref) for ref in one.live.secrets],
+                }
+                if one.live
+                else None,
+                "replacing": sorted(
+                    {r.order.public_key for r in one.shown if r.unfinished and isinstance(r.order, RetirementOrder)}
+                ),
+                "records": [records.tree(record, now, suspensions) for record in one.shown],
+            }
+            for one in standings(every, suspensions, whole=whole)
+        ],
+        suspensions=[{"subject": one.subject, "by": one.by, "why": one.why, "at": form.stamp(one.at)} for one in suspensions],
+        unreadable=list(unreadable),
+    )

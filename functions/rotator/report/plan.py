@@ -1,0 +1,217 @@
+"""What a rotation of a credential would do if it began now, and the last moment by which each step keeps max_age.
+
+Nothing is changed and nothing is promised: who moves is decided when it happens, on what is seen then.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from rotator import books
+from rotator.inventory import CredentialView, Inventory, ShootView
+from rotator.key import Email, PublicKey, short
+from rotator.policy import Policy
+from rotator.record import Record, rotation_id
+from rotator.report import form
+from rotator.report.form import Row, Tree
+from rotator.secret import SecretRef, name
+from rotator.shoot import Shoot
+from rotator.waves import next_wave
+
+
+class Date(msgspec.Struct, frozen=True, kw_only=True):
+    """One step: when it may be over at the earliest if we began now, and when it has to be over at the latest."""
+
+    step: str
+    earliest: datetime
+    latest: datetime | None
+    note: str = ""
+
+
+class Fate(msgspec.Struct, frozen=True, kw_only=True):
+    """What becomes of one Shoot: "moves", "waits" (moves, but its reconcile is far away) or "skipped"; `wave` from 1."""
+
+    shoot: str
+    what: str
+    wave: int | None
+    why: str
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """A rotation that nobody has ordered yet. `unfinished`: the one that is under way instead, if there is one."""
+
+    credential: Email
+    mode: str
+    rotation: str
+    unfinished: str
+    mint: str
+    due_at: datetime | None
+    replaces: tuple[PublicKey, ...]
+    secrets: tuple[SecretRef, ...]
+    fates: tuple[Fate, ...]
+    dates: tuple[Date, ...]
+    in_the_way: tuple[str, ...]
+
+    def count(self, what: str) -> int:
+        """How many Shoots have this fate."""
+        return sum(1 for fate in self.fates if fate.what == what)
+
+    @property
+    def waves(self) -> int:
+        """How many waves they go in, if each wave settles."""
+        return max((fate.wave or 0 for fate in self.fates), default=0)
+
+
+def make(view: CredentialView, records: Sequence[Record], now: datetime) -> Plan | None:
+    """The plan for this credential; None for one that the configuration does not name."""
+    if view.charge is None:
+        return None
+    base, policy = view.charge.base, view.charge.policy
+    mine = [record for record in records if record.order.credential == view.email]
+    sequence = books.next_sequence(mine, base, (secret.ref.name for secret in view.secrets))
+    places = sorted({(one.shoot.ref.garden, one.shoot.ref.namespace) for one in view.shoots})
+    starts = [key.starts_at for key in view.keys if key.starts_at is not None]
+    due_at = min(starts, default=None)
+    return Plan(
+        credential=view.email,
+        mode=policy.mode,
+        rotation=rotation_id(base, sequence),
+        unfinished=next((record.id for record, _ in books.rotations(mine) if record.unfinished), ""),
+        mint=policy.mint,
+        due_at=due_at,
+        replaces=view.in_use,
+        secrets=tuple(SecretRef(garden, namespace, name(base, sequence)) for garden, namespace in places),
+        fates=fates(view.shoots, policy),
+        dates=dates(policy, now, due_at),
+        in_the_way=view.hindrances,
+    )
+
+
+def fates(shoots: Sequence[ShootView], policy: Policy) -> tuple[Fate, ...]:
+    """What becomes of each Shoot, in the order in which they would move."""
+    movable = [one.shoot for one in shoots if not one.not_movable]
+    wave_of: dict[str, int] = {}
+    number, moved = 0, list[Shoot]()
+    while waiting := [shoot for shoot in movable if shoot not in moved]:
+        number += 1
+        # A Shoot that has not settled today will hold up its wave when the day comes; a plan does not wait for it.
+        take = next_wave(waiting, [shoot for shoot in moved if not late(shoot)], "", policy.waves).take or tuple(waiting[:1])
+        wave_of |= {shoot.ref.uid: number for shoot in take}
+        moved += take
+    found: list[Fate] = []
+    for one in shoots:
+        ref = one.shoot.ref
+        if one.not_movable:
+            found.append(Fate(shoot=str(ref), what="skipped", wave=None, why=one.not_movable))
+            continue
+        why = late(one.shoot) or one.not_settled
+        what = "waits" if why else "moves"
+        found.append(Fate(shoot=str(ref), what=what, wave=wave_of[ref.uid], why=why or sort_of(one.shoot, policy)))
+    return tuple(sorted(found, key=lambda fate: (fate.wave is None, fate.wave or 0, fate.shoot)))
+
+
+def late(shoot: Shoot) -> str:
+    """Why a Shoot that moves now would reconcile much later; empty when it would soon."""
+    if shoot.ignored:
+        return "is ignored by gardenlet (shoot.gardener.cloud/ignore): moves, and holds the old key until it reconciles"
+    if shoot.confined:
+        return "reconciles in its maintenance window only"
+    return ""
+
+
+def sort_of(shoot: Shoot, policy: Policy) -> str:
+    """A word on a Shoot that explains its place in the order."""
+    words = [f"purpose {shoot.purpose}"] if shoot.purpose else []
+    if shoot.canary or shoot.purpose in policy.waves.canary_purposes:
+        words.append("goes first")
+    if shoot.hibernated:
+        words.append("hibernated")
+    return ", ".join(words)
+
+
+def dates(policy: Policy, now: datetime, due_at: datetime | None) -> tuple[Date, ...]:
+    """When each step may be over if we began now, and when it must be over: counted back from the end of max_age."""
+    waits = policy.waits
+    slow = max(waits.soak, waits.unknown_use)
+    end = due_at + policy.longest if due_at else None
+
+    def latest(back: timedelta) -> datetime | None:
+        return end - back if end else None
+
+    soaked = now + waits.soak
+    lines = (
+        ("rotation begins", now, latest(policy.longest), ""),
+        ("new key is proven", now, latest(slow + waits.request + waits.settle), "as a cache would use it"),
+        ("Shoots have moved", now, latest(slow + waits.request), f"those not settled after {form.span(waits.settle)} are left"),
+        ("old Secrets deleted", soaked, latest(slow - waits.soak + waits.request), f"soak {form.span(waits.soak)}"),
+        ("old key disabled", soaked + waits.request, end, f"unused for {form.span(waits.idle)}; unknown: {form.span(slow)}"),
+        ("old key deleted", soaked + waits.request + waits.quiet, latest(-waits.quiet), f"quiet {form.span(waits.quiet)}"),
+    )
+    return tuple(Date(step=step, earliest=earliest, latest=last, note=note) for step, earliest, last, note in lines)
+
+
+def summary(plan: Plan) -> tuple[str, ...]:
+    """The plan, counted: a few lines for people."""
+    how = "made here and uploaded" if plan.mint == "upload" else "created by Google"
+    old = ", ".join(map(short, plan.replaces)) or "none in use"
+    lines = [
+        f"mints   1 key, {how}; it replaces {old}",
+        f"writes  {form.counted(len(plan.secrets), 'Secret')}: {', '.join(map(str, plan.secrets)) or '-'}",
+        f"moves   {form.counted(plan.count('moves') + plan.count('waits'), 'Shoot')} in {form.counted(plan.waves, 'wave')}"
+        + (f"; {plan.count('waits')} of them settle late" if plan.count("waits") else "")
+        + (f"; {plan.count('skipped')} skipped" if plan.count("skipped") else ""),
+        f"retires {form.counted(len(plan.replaces), 'key')}: deletes its Secrets, disables it, deletes it",
+    ]
+    return tuple(lines)
+
+
+FATES = ("WAVE", "SHOOT", "WHAT", "WHY")
+DATES = ("STEP", "EARLIEST, BEGUN NOW", "LATEST, BY MAX_AGE", "NOTE")
+
+
+def fate_rows(plan: Plan) -> tuple[Row, ...]:
+    """One line per Shoot; see FATES."""
+    return tuple((str(fate.wave or "-"), fate.shoot, fate.what, fate.why) for fate in plan.fates)
+
+
+def date_rows(plan: Plan) -> tuple[Row, ...]:
+    """One line per step; see DATES."""
+    return tuple(
+        (one.step, form.clock(one.earliest), form.clock(one.latest) if one.latest else "-", one.note) for one in plan.dates
+    )
+
+
+def tree(plans: Sequence[Plan], inventory: Inventory) -> Tree:
+    """The plans for machines."""
+    return form.tree(
+        "plan",
+        inventory.at,
+        plans=[
+            {
+                "credential": one.credential,
+                "mode": one.mode,
+                "rotation": one.rotation,
+                "unfinished": one.unfinished or None,
+                "due_at": form.stamp(one.due_at),
+                "due": one.due_at is not None and one.due_at <= inventory.at,
+                "mint": one.mint,
+                "replaces": list(one.replaces),
+                "secrets": msgspec.to_builtins(one.secrets),
+                "shoots": msgspec.to_builtins(one.fates),
+                "counts": {what: one.count(what) for what in ("moves", "waits", "skipped")} | {"waves": one.waves},
+                "dates": [
+                    {
+                        "step": date.step,
+                        "earliest": form.stamp(date.earliest),
+                        "latest": form.stamp(date.latest),
+                        "note": date.note,
+                    }
+                    for date in one.dates
+                ],
+                "in_the_way": list(one.in_the_way),
+            }
+            for one in plans
+        ],
+        unread=list(inventory.unread),
+    )
