@@ -12,12 +12,17 @@ from sandbox.operations import Operation
 
 KEY_LIMIT = 9
 
+OUR_WRITES = frozenset({"CREATE secrets", "DELETE secrets", "PATCH shoots"})
+"""All that the program may ever write to a Garden."""
+
 
 @dataclass
 class _Secret:
     public_keys: tuple[str, ...] = ()
     exists: bool = False
     ever: set[str] = field(default_factory=set)
+    ours: bool = False
+    named: bool = False
 
 
 @dataclass
@@ -30,16 +35,22 @@ class _Shoot:
 
 @dataclass
 class Checker:
-    """The world as the log tells it. `waived`: "garden/namespace/name" of Shoots that a person took responsibility for."""
+    """The world as the log tells it. `waived`: "garden/namespace/name" of Shoots that a person took responsibility for.
+
+    Keys that a Shoot once named may be taken away, and keys that the program made; `may_touch`: others, by public key.
+    `accounts`: only keys of these may be touched at all; None when the test has no opinion.
+    """
 
     waived: frozenset[str] = frozenset()
     may_touch: frozenset[str] = frozenset()
+    accounts: frozenset[str] | None = None
     secrets: dict[tuple[str, str, str], _Secret] = field(default_factory=dict)
     shoots: dict[tuple[str, str, str], _Shoot] = field(default_factory=dict)
     keys: dict[str, dict[str, Any]] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
     moved: set[tuple[str, str, str]] = field(default_factory=set)
     minted: dict[str, str] = field(default_factory=dict)
+    served: set[str] = field(default_factory=set)
 
     def read(self, operations: Iterable[Operation]) -> list[str]:
         """All violations found so far, these operations included."""
@@ -47,6 +58,8 @@ class Checker:
             if operation.outcome != "ok" or not operation.facts:
                 continue
             service, _, garden = operation.service.partition(":")
+            if service == "garden" and self._ours(operation) and operation.method not in OUR_WRITES:
+                self._say("I8", operation, "the program never writes this")
             if service == "iam" and "state" in operation.facts:
                 self._key(operation)
             elif service == "garden" and operation.facts.get("kind") == "Secret":
@@ -72,10 +85,13 @@ class Checker:
                 if len(live) > KEY_LIMIT:
                     self._say("I3", operation, f"{len(live)} user-managed keys on {facts['account']}")
             return
-        if not by_us or facts["state"] == "enabled" or known["state"] == facts["state"]:
+        if not by_us:
             return
-        if public_key not in self.minted and public_key not in self.may_touch:
+        foreign = self.accounts is not None and facts["account"] not in self.accounts
+        if foreign or public_key not in self.minted.keys() | self.served | self.may_touch:
             self._say("I4", operation, f"key {key_id[:8]} is not ours and was {facts['state']}")
+        if facts["state"] == "enabled" or known["state"] == facts["state"]:
+            return
         for where in self.users(public_key):
             self._say("I1", operation, f"key {key_id[:8]} was {facts['state']} while {where}")
         if facts["state"] == "deleted" and known["state"] != "disabled":
@@ -88,9 +104,15 @@ class Checker:
         secret = self.secrets.setdefault(where, _Secret())
         held = tuple(facts.get("public_keys", ()))
         if self._ours(operation):
-            if secret.exists and secret.public_keys and held and held != secret.public_keys:
+            if operation.method.startswith("CREATE"):
+                secret.ours = True
+                if secret.ever and set(held) != secret.ever:
+                    self._say("I8", operation, "the name of a Secret was used again for other content")
+            elif secret.exists and held != secret.public_keys:
                 self._say("I8", operation, "a Secret's content changed")
             if operation.method.startswith("DELETE"):
+                if not secret.ours and not secret.named:
+                    self._say("I8", operation, "a Secret was deleted that no Shoot ever named and that is not ours")
                 for shoot, seen in self.shoots.items():
                     if (
                         seen.exists
@@ -102,6 +124,7 @@ class Checker:
         secret.exists = bool(facts.get("exists", True))
         secret.public_keys = held
         secret.ever.update(held)
+        self._serve(where)
 
     def _shoot(self, garden: str, operation: Operation) -> None:
         facts = operation.facts
@@ -111,6 +134,8 @@ class Checker:
         shoot.exists = bool(facts.get("exists", True))
         shoot.secrets = tuple(facts.get("secrets", ()))
         shoot.generation = int(facts.get("generation", 0))
+        for name in shoot.secrets:
+            self._serve((garden, facts["namespace"], name))
         if self._ours(operation) and before != shoot.secrets:
             self.moved.add(where)
             for name in set(shoot.secrets) - set(before):
@@ -123,6 +148,17 @@ class Checker:
         where = (garden, facts["namespace"], facts["name"])
         self.shoots.setdefault(where, _Shoot(exists=True)).runs = tuple(facts.get("public_keys", ()))
         self._everybody_has_a_key(operation)
+
+    def _serve(self, where: tuple[str, str, str]) -> None:
+        """A Shoot names this Secret, so its keys serve: a rotation may replace them."""
+        if any(shoot.exists and key[:2] == where[:2] and where[2] in shoot.secrets for key, shoot in self.shoots.items()):
+            secret = self.secrets.setdefault(where, _Secret())
+            secret.named = True
+            self.served.update(secret.public_keys)
+
+    def keys_ever(self) -> frozenset[str]:
+        """Every public key that IAM ever had."""
+        return frozenset(key["public_key"] for key in self.keys.values())
 
     # --- what must hold ---
 

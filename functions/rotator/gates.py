@@ -60,6 +60,7 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
     disabled_at: datetime | None = None
     keys: tuple[AccountKey, ...] = ()
     use: Use = Use(unknown="not asked")
+    seen: bytes = b""
 
 
 class Hold(msgspec.Struct, frozen=True):

@@ -12,6 +12,7 @@ import msgspec
 from rotator import books
 from rotator.gates import Proof, Unsettled
 from rotator.key import Account, AccountKey, KeyFile, KeyId, PublicKey
+from rotator.memory import Memory
 from rotator.record import Record, RetirementOrder
 from rotator.secret import HeldSecret
 from rotator.shoot import Shoot, why_not_settled
@@ -29,11 +30,12 @@ def gather(record: Record, order: RetirementOrder, world: World, now: datetime) 
     records = world.books.records(order.credential)
     known = books.secrets_of(records, order.public_key)
     survey = look(books.scope(order.scope, world.books.scope()), world, also=known)
+    memory = Memory.of(record.seen)
     waived = {waiver.shoot: waiver for waiver in record.waivers}
     unsettled = tuple(
         Unsettled(shoot.ref, why)
         for shoot in survey.shoots
-        if (why := why_could_run(shoot, order.base)) and shoot.ref not in waived
+        if (why := why_could_run(shoot, order.base, memory)) and shoot.ref not in waived
     )
     account = world.accounts.account(order.credential, order.project)
     holding = survey.holding(order.public_key)
@@ -58,16 +60,17 @@ def gather(record: Record, order: RetirementOrder, world: World, now: datetime) 
         gone_since=state.gone_since if isinstance(state, DeletingSecrets) else None,
         disabled_at=state.at if isinstance(state, Disabled) else None,
         use=Use(unknown="not asked yet"),
+        seen=memory.after(survey.shoots),
     ), survey
 
 
-def why_could_run(shoot: Shoot, base: str) -> str:
+def why_could_run(shoot: Shoot, base: str, memory: Memory) -> str:
     """Empty when the Shoot surely does not run a key that its spec does not name; else why it might.
 
     A settled Shoot runs what it names. So does an ignored one that had settled before, unless this credential's rotation has
     moved it; a patch of another credential's rotation that is still to come changes nothing about this one.
     """
-    why = why_not_settled(shoot)
+    why = memory.why_not_settled(shoot)
     mark = shoot.mark
     if not why or not shoot.ignored or (mark is not None and mark.rotation.startswith(f"{base}-r")):
         return why

@@ -16,10 +16,11 @@ from rotator.states import FINAL, AnyState, RetirementState, RotationState, name
 
 
 class Wait(msgspec.Struct, frozen=True, tag=True):
-    """Nothing to do before `until` (UTC); `why` as a person reads it."""
+    """Nothing to do before `until` (UTC); `why` as a person reads it. `seen`: what this look leaves for the next (`memory`)."""
 
     until: datetime
     why: tuple[str, ...]
+    seen: bytes | None = None
 
 
 class Blocked(msgspec.Struct, frozen=True, tag=True):
@@ -109,7 +110,7 @@ class Waiver(msgspec.Struct, frozen=True, kw_only=True):
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """Where an order stands. `rest` is beside the state, so that `retry` knows where to go on.
 
-    `confirmed`: steps that a person has let pass. `attempts`: begun and not got further, deaths included.
+    `confirmed`: steps that a person has let pass. `attempts`: begun and not got further, deaths included. `seen`: see `memory`.
     """
 
     id: str
@@ -121,6 +122,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     evidence: tuple[Evidence, ...] = ()
     confirmed: tuple[str, ...] = ()
     waivers: tuple[Waiver, ...] = ()
+    seen: bytes = b""
 
     @property
     def kind(self) -> str:
@@ -147,10 +149,13 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     def resting(self, rest: Wait | Blocked, now: datetime, *, by: str) -> "Record":
         """The record at rest. A block is evidence; a wait is not, or every poll would be."""
         evidence = self.evidence
+        seen = self.seen
+        if isinstance(rest, Wait) and rest.seen is not None:
+            seen, rest = rest.seen, Wait(rest.until, rest.why)
         if isinstance(rest, Blocked) and rest != self.rest:
             facts = tuple(Fact(rest.code, why) for why in rest.why)
             evidence = (*evidence, Evidence(at=now, what=f"blocked: {rest.code}", by=by, facts=facts))
-        return msgspec.structs.replace(self, rest=rest, evidence=evidence)
+        return msgspec.structs.replace(self, rest=rest, evidence=evidence, seen=seen)
 
 
 def rotation_id(base: str, sequence: int) -> str:

@@ -116,12 +116,12 @@ class Service:
         view = self.look(now, credential).credentials[0]
         return self._begin(charge, view, records, now, by=by, why=why, to=target)
 
-    def tick(self, now: datetime) -> tuple[tuple[Record, ...], Inventory]:
+    def tick(self, now: datetime, only: Email | None = None) -> tuple[tuple[Record, ...], Inventory]:
         """What is due has begun: rotations in automatic mode, retirements in manual and automatic mode. Gives the new records.
 
         Again: nothing is due twice; ids are computed, so two schedules that tick at once begin the same record once.
         """
-        found = self.look(now)
+        found = self.look(now, only)
         begun: list[Record] = []
         for view in found.credentials:
             if view.charge is None or view.charge.policy.mode == "observe" or suspended(self.store, view.email):

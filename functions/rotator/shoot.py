@@ -16,7 +16,7 @@ FIELD_MANAGER = "registry-key-rotator"
 SETTLING_OPERATIONS = frozenset({"Create", "Reconcile", "Restore"})
 
 
-class ShootRef(msgspec.Struct, frozen=True, order=True):
+class ShootRef(msgspec.Struct, frozen=True, order=True, gc=False):
     """Which Shoot; `uid` tells a Shoot from a later one of the same name."""
 
     garden: str
@@ -29,7 +29,7 @@ class ShootRef(msgspec.Struct, frozen=True, order=True):
         return f"{self.garden}/{self.namespace}/{self.name}"
 
 
-class Reference(msgspec.Struct, frozen=True):
+class Reference(msgspec.Struct, frozen=True, gc=False):
     """One entry of spec.resources that names a Secret; `index` is its place in the list."""
 
     index: int
@@ -37,14 +37,14 @@ class Reference(msgspec.Struct, frozen=True):
     secret: str
 
 
-class Cache(msgspec.Struct, frozen=True):
+class Cache(msgspec.Struct, frozen=True, gc=False):
     """One upstream of the registry cache and the entry of spec.resources that its credential comes from."""
 
     upstream: str
     entry: str
 
 
-class Operation(msgspec.Struct, frozen=True):
+class Operation(msgspec.Struct, frozen=True, gc=False):
     """status.lastOperation."""
 
     type: str
@@ -54,7 +54,7 @@ class Operation(msgspec.Struct, frozen=True):
     at: datetime | None
 
 
-class Mark(msgspec.Struct, frozen=True):
+class Mark(msgspec.Struct, frozen=True, gc=False):
     """Our annotation: this rotation last moved or marked the Shoot, when its generation was this."""
 
     rotation: str
@@ -65,7 +65,7 @@ class Mark(msgspec.Struct, frozen=True):
         return f"{self.rotation} {self.generation}"
 
 
-class Shoot(msgspec.Struct, frozen=True, kw_only=True):
+class Shoot(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A Shoot at one consistent read.
 
     `other_secrets`: Secret names in places other than spec.resources. `marked_at`: when our field manager last wrote it (UTC).

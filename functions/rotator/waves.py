@@ -9,8 +9,9 @@ from collections.abc import Collection, Iterable
 
 import msgspec
 
+from rotator.memory import NOTHING, Memory
 from rotator.policy import Waves
-from rotator.shoot import Shoot, ShootRef, failing, why_not_settled
+from rotator.shoot import Shoot, ShootRef, failing
 
 
 class Wave(msgspec.Struct, frozen=True):
@@ -23,12 +24,20 @@ class Wave(msgspec.Struct, frozen=True):
 
 
 def next_wave(
-    waiting: Iterable[Shoot], moved: Iterable[Shoot], rotation: str, limits: Waves, excused: Collection[ShootRef] = ()
+    waiting: Iterable[Shoot],
+    moved: Iterable[Shoot],
+    rotation: str,
+    limits: Waves,
+    excused: Collection[ShootRef] = (),
+    memory: Memory = NOTHING,
 ) -> Wave:
-    """The next Shoots to move of those `waiting`, given those that have `moved`; `excused` were waived by a person."""
+    """The next Shoots to move of those `waiting`, given those that have `moved`; `excused` were waived by a person.
+
+    `memory`: a Shoot that settled after its move and is in its hourly reconcile is not under way again.
+    """
     arrived = [shoot for shoot in moved if shoot.ref not in excused]
-    settled = sum(1 for shoot in arrived if not why_not_settled(shoot))
-    under_way = [shoot for shoot in arrived if why_not_settled(shoot) and not shoot.ignored and not shoot.deleting]
+    settled = sum(1 for shoot in arrived if not memory.why_not_settled(shoot))
+    under_way = [shoot for shoot in arrived if memory.why_not_settled(shoot) and not shoot.ignored and not shoot.deleting]
     failures = [f"{shoot.ref}: {failing(shoot)}" for shoot in under_way if fails_since_moved(shoot, rotation)]
     if len(failures) > limits.failure_budget:
         held = f"{len(failures)} Shoots fail since they moved, the budget is {limits.failure_budget}: " + "; ".join(

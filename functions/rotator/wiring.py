@@ -113,6 +113,14 @@ class Wired:
         if slot > now:
             self._sleep((slot - now).total_seconds())
 
+    def release_dead(self) -> None:
+        """Claims that died with their process on this machine are released, so that nobody waits for their end."""
+        here = socket.gethostname()
+        for envelope in self.store.all():
+            host, process, *_ = [*envelope.claimed_by.split(":"), ""]
+            if host == here and process.isdigit() and not _alive(int(process)):
+                self.store.release(envelope.id, envelope.claimed_by)
+
     def close(self) -> None:
         """The store and all connections are closed."""
         self.store.close()
@@ -139,6 +147,16 @@ class _Lines:
         self.http.close()
         for channel in self._channels.values():
             channel.close()
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _garden(settings: GardenSettings, clock: ServerClock, *, loopback_only: bool) -> Garden:

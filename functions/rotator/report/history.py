@@ -10,7 +10,7 @@ from rotator.key import Email, short
 from rotator.record import Record, RetirementOrder, RotationOrder
 from rotator.report import form, records
 from rotator.report.form import Row, Tree
-from rotator.states import Done
+from rotator.states import Done, Published, name_of
 from rotator.store import Suspension
 
 
@@ -36,7 +36,7 @@ def about(record: Record, now: datetime, suspensions: Sequence[Suspension] = ())
         ("ID", record.id),
         ("Credential", order.credential),
         ("Key", f"{records.key_of(record) or '-'} (start of the SHA-256 of its public key)"),
-        ("Phase", f"{records.name_of(record.state)}, {records.status_of(record, suspensions)}"),
+        ("Phase", f"{name_of(record.state)}, {records.status_of(record, suspensions)}"),
         ("Ordered", f"{form.clock(order.at)} by {order.by}: {order.why}"),
         ("Scope", f"{form.counted(len(order.scope), 'namespace')}: {', '.join(map(str, order.scope))}"),
     ]
@@ -112,7 +112,7 @@ def standings(every: Sequence[Record], suspensions: Sequence[Suspension], *, who
             Standing(
                 credential=credential,
                 live=live,
-                live_since=records.reached(brought, records.Published) if brought else None,
+                live_since=records.reached(brought, Published) if brought else None,
                 shown=tuple(r for r in mine if whole or r.unfinished or r.id in newest.values()),
                 suspended=records.held(credential, suspensions),
             )

@@ -1,4 +1,4 @@
-"""Where an order stands: what is live, what is being replaced, when each next step may happen at the earliest, what blocks it."""
+"""Where an order stands: how far it is, when each next step may happen at the earliest, what it waits for, what blocks it."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta

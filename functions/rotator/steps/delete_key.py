@@ -32,7 +32,7 @@ def delete_key(
         proof = msgspec.structs.replace(proof, keys=keys)
         _, holds = ask(BEFORE_DELETING_A_KEY, proof, order, now)
         if holds:
-            return rest(holds, order, now)
+            return rest(holds, proof, order, now)
         for key_id in sorted({*left, *(key.id for key in keys)}):
             leave = permit(BEFORE_DELETING_A_KEY, proof, order, now, action="delete_key", subject=key_id)
             try:

@@ -30,7 +30,7 @@ def delete_secrets(
     if proof.secrets:
         facts, holds = ask(BEFORE_DELETING_A_SECRET, proof, order, now)
         if holds:
-            return rest(holds, order, now, words)
+            return rest(holds, proof, order, now, words)
         for held in proof.secrets:
             if held.deleting:
                 continue
@@ -42,7 +42,7 @@ def delete_secrets(
         names = ", ".join(str(held.ref) for held in proof.secrets)
         if state.gone_since is not None:
             return Next(DeletingSecrets(clear_since=state.clear_since), (Fact("back_again", names), *facts))
-        return Wait(now + min(order.policy.waits.poll, order.policy.waits.request), (f"deleting {names}",))
+        return Wait(now + min(order.policy.waits.poll, order.policy.waits.request), (f"deleting {names}",), proof.seen)
     if state.gone_since is None:
         return Next(
             DeletingSecrets(clear_since=state.clear_since, gone_since=now),
@@ -53,5 +53,5 @@ def delete_secrets(
     use = use_of(account, order.public_key, world, since, now) if order.published else Use(unknown="never published")
     facts, holds = ask(ENTER_DISABLING, msgspec.structs.replace(proof, use=use), order, now)
     if holds:
-        return rest(holds, order, now, words)
+        return rest(holds, proof, order, now, words)
     return Next(Disabling(clear_since=state.clear_since, fence=world.accounts.fence()), facts)

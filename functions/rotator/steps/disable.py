@@ -36,7 +36,7 @@ def disable_key(
     _, holds = ask(BEFORE_DISABLING_A_KEY, proof, order, now)
     if holds:
         words = move_on(record, order, survey, world) if not proof.unread else ()
-        return rest(holds, order, now, words)
+        return rest(holds, proof, order, now, words)
     for key in keys:
         if not key.disabled:
             leave = permit(BEFORE_DISABLING_A_KEY, proof, order, now, action="disable_key", subject=key.id)
@@ -59,7 +59,7 @@ def hold(
         proof = msgspec.structs.replace(proof, use=use_of(account, order.public_key, world, state.at, now))
     facts, holds = ask(ENTER_DELETING_KEY, proof, order, now)
     if holds:
-        return rest(holds, order, now)
+        return rest(holds, proof, order, now)
     return Next(DeletingKey(at=now, ids=tuple(sorted({*state.ids, *(key.id for key in keys)}))), facts)
 
 

@@ -1,9 +1,10 @@
 """Runbook line 5, first half: nobody uses the old key any more, and there is proof."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from rotator import books
-from rotator.gates import ENTER_DELETING_SECRETS, Hold, ask
+from rotator.gates import ENTER_DELETING_SECRETS, Hold, Proof, ask
+from rotator.memory import Memory
 from rotator.proof import gather
 from rotator.record import Blocked, Fact, Order, Record, RetirementOrder, Wait
 from rotator.shoot import why_not_movable
@@ -12,6 +13,9 @@ from rotator.steps import Next
 from rotator.steps.moving import Goal, mark_confined, move_wave, reverted
 from rotator.survey import Survey
 from rotator.world import World
+
+LOOK = timedelta(hours=1)
+"""A look is due so often even in a long wait: late joiners move on early, and Shoots are remembered as settled one by one."""
 
 
 def drain(
@@ -39,11 +43,11 @@ def drain(
         )
     facts, holds = ask(ENTER_DELETING_SECRETS, proof, order, now)
     if holds:
-        return rest(holds, order, now, words)
+        return rest(holds, proof, order, now, words)
     return Next(DeletingSecrets(clear_since=state.clear_since or now), facts)
 
 
-def rest(holds: tuple[Hold, ...], order: Order, now: datetime, words: tuple[str, ...] = ()) -> Wait | Blocked:
+def rest(holds: tuple[Hold, ...], proof: Proof, order: Order, now: datetime, words: tuple[str, ...] = ()) -> Wait | Blocked:
     """A block when only a person can open what is shut, else a wait until the next look is worth it."""
     persons = [hold.person for hold in holds if hold.person is not None]
     if len(persons) == len(holds) and persons:
@@ -52,7 +56,8 @@ def rest(holds: tuple[Hold, ...], order: Order, now: datetime, words: tuple[str,
     known = [time for time in times if time is not None]
     # If every shut gate names its time, nothing can open before the last of them; else somebody may settle any moment.
     until = max(known) if len(known) == len(times) else now + order.policy.waits.poll
-    return Wait(max(until, now + order.policy.waits.poll), (*(hold.why for hold in holds), *words))
+    until = max(min(until, now + LOOK), now + order.policy.waits.poll)
+    return Wait(until, (*(hold.why for hold in holds), *words), proof.seen)
 
 
 def move_on(record: Record, order: RetirementOrder, survey: Survey, world: World) -> tuple[str, ...]:
@@ -64,6 +69,7 @@ def move_on(record: Record, order: RetirementOrder, survey: Survey, world: World
     words = mark_confined(survey.shoots, wanted.rotation, world)
     ours = books.all_secrets(records)
     name = wanted.secrets[0].name if wanted.secrets else ""
+    memory = Memory.of(record.seen)
     goal = Goal(wanted.rotation, wanted.public_key, name, wanted.secrets, survey.upstreams(order.credential), ours)
     late = [shoot for shoot in survey.shoots if survey.moves(shoot, order.credential, name, ours)]
     movable = [shoot for shoot in late if not why_not_movable(shoot) and not reverted(shoot, wanted.rotation)]
@@ -74,5 +80,5 @@ def move_on(record: Record, order: RetirementOrder, survey: Survey, world: World
             f"no Secret {name} in {', '.join(strangers)}: rotator rotate {order.credential} --to {wanted.public_key[:8]}",
         )
     back = [f"{shoot.ref} was moved back by its owner" for shoot in late if reverted(shoot, wanted.rotation)]
-    wave = move_wave(movable, moved, goal, record, order, survey, world)
+    wave = move_wave(movable, moved, goal, record, order, survey, world, memory)
     return (*words, *back, *wave.words, *(word for word in (wave.held, wave.dead) if word))

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from rotator.errors import Absent, Conflict, Denied
 from rotator.key import KeyFile, PublicKey, short
+from rotator.memory import Memory
 from rotator.record import Order, Record
 from rotator.secret import SecretRef
-from rotator.shoot import Mark, Shoot, why_not_movable, why_not_settled
+from rotator.shoot import Mark, Shoot, why_not_movable
 from rotator.survey import Survey
 from rotator.trial import try_key
 from rotator.waves import next_wave
@@ -75,7 +76,14 @@ def mark_confined(shoots: Sequence[Shoot], rotation: str, world: World) -> tuple
 
 
 def move_wave(
-    movable: Sequence[Shoot], moved: Sequence[Shoot], goal: Goal, record: Record, order: Order, survey: Survey, world: World
+    movable: Sequence[Shoot],
+    moved: Sequence[Shoot],
+    goal: Goal,
+    record: Record,
+    order: Order,
+    survey: Survey,
+    world: World,
+    memory: Memory,
 ) -> Moved:
     """The next wave names the goal's Secret, each Shoot by one patch, onto a key that was tried in this very activation.
 
@@ -88,7 +96,7 @@ def move_wave(
     patched = refusals = 0
     while refusals < REFUSALS:
         waiting = [shoot for shoot in movable if shoot.ref.uid not in attempted and goal.there(shoot)]
-        wave = next_wave(waiting, arrived, goal.rotation, order.policy.waves, excused)
+        wave = next_wave(waiting, arrived, goal.rotation, order.policy.waves, excused, memory)
         if wave.held or not wave.take:
             return Moved(patched, wave.under_way, wave.held, "", tuple(words))
         if not attempted and (dead := why_dead(goal, order, survey, world)):
@@ -104,7 +112,7 @@ def move_wave(
             except Denied as fault:
                 refusals += 1
                 words.append(f"{shoot.ref} refused: {fault}")
-    return Moved(patched, sum(1 for shoot in arrived if why_not_settled(shoot)), "", "", tuple(words))
+    return Moved(patched, sum(1 for shoot in arrived if memory.why_not_settled(shoot)), "", "", tuple(words))
 
 
 def why_dead(goal: Goal, order: Order, survey: Survey, world: World) -> str:

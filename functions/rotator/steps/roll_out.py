@@ -3,9 +3,10 @@
 from datetime import datetime
 
 from rotator import books
+from rotator.memory import Memory
 from rotator.record import Blocked, Fact, Record, RotationOrder, Wait
 from rotator.secret import name
-from rotator.shoot import Shoot, why_not_movable, why_not_settled
+from rotator.shoot import Shoot, why_not_movable
 from rotator.states import Done, Left, Published, Verified
 from rotator.steps import Next
 from rotator.steps.moving import Goal, mark_confined, move_wave, reverted, why_left
@@ -26,16 +27,18 @@ def roll_out(
     ours = books.all_secrets(records)
     survey = look_whole(books.scope(order.scope, world.books.scope()), world, also=sorted(ours))
     if any(target(order, place) not in state.secrets for place in concerned(survey, order, ours)):
-        seen = Fact("new_namespace", "a Shoot of another namespace uses the credential")
-        return Next(Verified(key=state.key, fences=state.fences), (seen,))
+        found = Fact("new_namespace", "a Shoot of another namespace uses the credential")
+        return Next(Verified(key=state.key, fences=state.fences), (found,))
     new = name(order.base, order.sequence)
     goal = Goal(record.id, state.key.public_key, new, state.secrets, survey.upstreams(order.credential), ours)
     waiting = [shoot for shoot in survey.shoots if survey.moves(shoot, order.credential, new, ours)]
     moved = [shoot for shoot in survey.shoots if shoot not in waiting and any(r.secret == new for r in shoot.references)]
     movable = [shoot for shoot in waiting if not why_not_movable(shoot) and not reverted(shoot, record.id)]
     words = mark_confined([shoot for shoot in moved if not shoot.deleting], record.id, world)
+    memory = Memory.of(record.seen)
+    seen = memory.after(survey.shoots)
     if movable:
-        wave = move_wave(movable, moved, goal, record, order, survey, world)
+        wave = move_wave(movable, moved, goal, record, order, survey, world, memory)
         if wave.held:
             return Blocked("failure-budget", (wave.held,), f"rotator describe {record.id}")
         if wave.dead:
@@ -43,12 +46,12 @@ def roll_out(
         if wave.words and not wave.patched and not wave.under_way and now >= state.at + order.policy.waits.settle:
             return Blocked("refused", wave.words, f"rotator retry {record.id}")
         counts = f"{len(moved) + wave.patched} of {len(waiting) + len(moved)} Shoots moved, {wave.under_way} to settle"
-        return Wait(now + order.policy.waits.poll, (counts, *wave.words, *words))
-    if pending := [f"{shoot.ref} {why}" for shoot in moved if (why := worth_waiting_for(shoot, state, order, now))]:
+        return Wait(now + order.policy.waits.poll, (counts, *wave.words, *words), seen)
+    if pending := [f"{shoot.ref} {why}" for shoot in moved if (why := worth_waiting_for(shoot, state, order, memory, now))]:
         counts = f"{len(moved) - len(pending)} of {len(moved)} moved Shoots settled"
-        return Wait(now + order.policy.waits.poll, (counts, *pending[:5], *words))
+        return Wait(now + order.policy.waits.poll, (counts, *pending[:5], *words), seen)
     left = [Left(str(shoot.ref), why_left(shoot, record.id)) for shoot in waiting]
-    left += [Left(str(shoot.ref), why) for shoot in moved if (why := why_not_settled(shoot))]
+    left += [Left(str(shoot.ref), why) for shoot in moved if (why := memory.why_not_settled(shoot))]
     numbers: dict[str, int | float | str] = {"moved": len(moved), "left": len(left)}
     facts = (
         Fact("rolled_out", f"{len(moved)} Shoots moved, {len(left)} left", numbers),
@@ -57,8 +60,8 @@ def roll_out(
     return Next(Done(key=state.key, secrets=state.secrets, fences=state.fences, moved=len(moved), left=tuple(left)), facts)
 
 
-def worth_waiting_for(shoot: Shoot, state: Published, order: RotationOrder, now: datetime) -> str:
+def worth_waiting_for(shoot: Shoot, state: Published, order: RotationOrder, memory: Memory, now: datetime) -> str:
     """Why a moved Shoot has not settled, while there is hope: not for ever, and not for one that nobody reconciles."""
     if shoot.ignored or shoot.deleting or now >= (shoot.marked_at or state.at) + order.policy.waits.settle:
         return ""
-    return why_not_settled(shoot)
+    return memory.why_not_settled(shoot)

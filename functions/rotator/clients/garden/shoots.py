@@ -38,7 +38,7 @@ def read(item: Item, garden: str) -> Shoot:
         frozen_resources=_frozen(status.constraints),
         mark=_mark(annotations.mark),
     )
-    return traces.added(found, metadata.managed_fields, annotations.seen) if found.mark else found
+    return traces.added(found, metadata.managed_fields or (), annotations.seen) if found.mark else found
 
 
 def _references(spec: Spec) -> tuple[Reference, ...]:

@@ -10,7 +10,7 @@ from datetime import datetime
 
 import msgspec
 
-from rotator.clients.garden.wire import Wire, instant
+from rotator.clients.garden.wire import Wire, Writer, instant
 from rotator.shoot import FIELD_MANAGER, Shoot
 
 
@@ -26,31 +26,14 @@ class Fields(Wire, rename={"spec": "f:spec"}):
     spec: Spec = msgspec.field(default_factory=Spec)
 
 
-class Writer(Wire):
-    """One entry of managedFields: who and when."""
-
-    manager: str = ""
-    time: str | None = None
+_FIELDS = msgspec.json.Decoder(Fields)
 
 
-class Entry(Writer, rename={"fields": "fieldsV1"}):
-    """One entry of managedFields, with what it owns."""
-
-    fields: Fields = msgspec.field(default_factory=Fields)
-
-
-_WRITERS = msgspec.json.Decoder(list[Writer])
-_ENTRIES = msgspec.json.Decoder(list[Entry])
-
-
-def added(shoot: Shoot, managed_fields: msgspec.Raw, seen: str | None) -> Shoot:
+def added(shoot: Shoot, writers: Sequence[Writer], seen: str | None) -> Shoot:
     """The marked Shoot with `marked_at`, and `touched` if it is confined."""
-    # Time is what a scan of thousands has least of: what the others own is looked at for confined Shoots only.
-    entries = _entries(managed_fields) if shoot.confined else []
-    writers = entries or _writers(managed_fields)
     times = [instant(each.time) for each in writers if each.manager == FIELD_MANAGER]
     marked_at = max((at for at in times if at), default=None)
-    touched = shoot.confined and (seen != fingerprint(shoot) or _written_since(marked_at, entries))
+    touched = shoot.confined and (seen != fingerprint(shoot) or _written_since(marked_at, writers))
     return msgspec.structs.replace(shoot, marked_at=marked_at, touched=touched)
 
 
@@ -64,28 +47,20 @@ def fingerprint(shoot: Shoot) -> str:
     return hashlib.sha256(msgspec.json.encode(named)).hexdigest()[:16]
 
 
-def _writers(managed_fields: msgspec.Raw) -> Sequence[Writer]:
-    try:
-        return _WRITERS.decode(managed_fields)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return []
-
-
-def _entries(managed_fields: msgspec.Raw) -> Sequence[Entry]:
-    try:
-        return _ENTRIES.decode(managed_fields)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return []
-
-
-def _written_since(marked_at: datetime | None, entries: Sequence[Entry]) -> bool:
+def _written_since(marked_at: datetime | None, writers: Sequence[Writer]) -> bool:
     if marked_at is None:
         return True
-    for entry in entries:
-        if entry.manager == FIELD_MANAGER or not bytes(entry.fields.spec.resources):
-            continue
-        at = instant(entry.time)
+    for each in writers:
+        at = instant(each.time)
         # Times are whole seconds: the same second may be after us.
-        if at is None or at >= marked_at:
+        if each.manager != FIELD_MANAGER and (at is None or at >= marked_at) and _owns_resources(each):
             return True
     return False
+
+
+def _owns_resources(writer: Writer) -> bool:
+    try:
+        fields = _FIELDS.decode(writer.fields)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return True  # what cannot be read may be anything
+    return bool(bytes(fields.spec.resources))

@@ -1,7 +1,7 @@
 """A Shoot on the wire: the fields that decide something, nothing else.
 
-A Shoot is 5 to 100 kB, half of it managedFields; what is not named here is skipped by the decoder, unread. managedFields and
-providerConfig stay raw bytes unless they are needed: the first for marked Shoots, the second for the registry cache.
+A Shoot is 5 to 100 kB, half of it managedFields; what is not named here is skipped by the decoder, unread. fieldsV1 and
+providerConfig stay raw bytes unless they are needed: the first for confined Shoots, the second for the registry cache.
 Sources: gardener.md section 1 (places), 4 (status), 5 (annotations).
 """
 
@@ -36,6 +36,14 @@ class Annotations(Wire):
     ignore: str = msgspec.field(default="", name="shoot.gardener.cloud/ignore")
 
 
+class Writer(Wire, rename={"fields": "fieldsV1"}):
+    """One entry of managedFields: who, when, and what it owns, which stays raw."""
+
+    manager: str = ""
+    time: str | None = None
+    fields: msgspec.Raw = msgspec.Raw()
+
+
 class Metadata(Wire, rename="camel"):
     """metadata; annotations None: there is no such map, and a JSON Patch must make it first."""
 
@@ -46,7 +54,7 @@ class Metadata(Wire, rename="camel"):
     deletion_timestamp: str | None = None
     labels: Labels | None = None
     annotations: Annotations | None = None
-    managed_fields: msgspec.Raw = msgspec.Raw()
+    managed_fields: list[Writer] | None = None
 
 
 class Target(Wire):

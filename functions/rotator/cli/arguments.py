@@ -1,0 +1,154 @@
+"""What can be typed. Each command names its function as "module:function"; the module is imported when it is called."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+DESCRIPTION = """\
+Rotates the Google service-account keys that Gardener's registry caches pull with: makes a key, proves it, writes
+it into immutable Secrets, moves the Shoots in waves, and takes the old key away when nobody can need it any more."""
+
+EPILOG = """\
+examples:
+  rotator discover                        what is out there, and what stands in the way of automation
+  rotator plan puller@acme-prod           what a rotation would do, Shoot by Shoot, and when; changes nothing
+  rotator rotate puller@acme-prod         do it and watch; Ctrl-C or a crash loses nothing, the same command goes on
+  rotator rotate puller --to 4baf36ed     the way back: rotate to a key that a Secret still holds
+  rotator run                             begin what is due, carry on what waits, retire old keys; --once for cron
+  rotator status                          what is live, what is being replaced, when each next step may happen
+  rotator explain failure-budget          what a code of "blocked" means and what to do
+
+exit codes:
+  0  fine, nothing to do       2  work is pending (something is due, or waits)       4  a key did not prove to work
+  1  error                     3  blocked: a person is needed (rotator status)
+
+A CREDENTIAL is a service account: its address, or any part that only one has. Configuration: rotator.toml in this
+folder or in ~/.config/registry-key-rotator, $ROTATOR_CONFIG, or --config. Records: $ROTATOR_STATE."""
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse ends with 2 on bad usage; 2 means "work pending" here."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with one line and 1."""
+        sys.stderr.write(f"rotator: {message}; see: {self.prog} --help\n")
+        raise SystemExit(1)
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """What was typed, with `command` as a function of it and the desk. Raises: SystemExit for --help and bad usage."""
+    shared = _shared(argparse.SUPPRESS)
+    parser = Parser(
+        prog="rotator",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        parents=[_shared(None)],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
+
+    def command(name: str, function: str, line: str, more: str = "") -> argparse.ArgumentParser:
+        added: argparse.ArgumentParser = commands.add_parser(
+            name,
+            help=line,
+            description=f"{line[0].upper()}{line[1:]}.\n{more}".rstrip(),
+            parents=[shared],
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        added.set_defaults(command=_later(function))
+        return added
+
+    _reading(command)
+    _rotating(command)
+    _deciding(command)
+    asked = parser.parse_args(argv)
+    asked.output = asked.output or "table"
+    return asked
+
+
+def _reading(command: Callable[..., argparse.ArgumentParser]) -> None:
+    one = command("discover", "looking:discover", "show what is out there, from Gardens and IAM")
+    one.add_argument("credential", nargs="?", metavar="CREDENTIAL", help="only this one, in detail")
+    more = "Changes nothing. Exit code 2 when a rotation is due or under way."
+    one = command("plan", "looking:plan", "show what a rotation would do, and when", more)
+    one.add_argument("credential", nargs="?", metavar="CREDENTIAL", help="only this one; else all that may be touched")
+    more = "Asks only the books of this installation, not the Gardens. Exit code 2 when something waits, 3 when blocked."
+    one = command("status", "telling:status", "show what is live, what is being replaced, and what it waits for", more)
+    one.add_argument("word", nargs="?", metavar="ID|CREDENTIAL", help="only this record, or this credential's")
+    one.add_argument("--all", action="store_true", help="ended ones too, not only the newest")
+    one = command("describe", "telling:describe", "show one record in full: history, evidence, what it waits for")
+    one.add_argument("id", metavar="ID", help="of a rotation or retirement, as `rotator status` shows it")
+    one = command("explain", "telling:explain", 'tell what a code of "blocked" means and what to do')
+    one.add_argument("code", nargs="?", metavar="CODE", help="without one: all codes, one line each")
+    command("version", "telling:version", "show the version")
+
+
+def _rotating(command: Callable[..., argparse.ArgumentParser]) -> None:
+    more = """
+Begins a rotation, or continues the one that is under way, and shows it happen until it ends or blocks. Its mode
+must be "manual" or "automatic". Press Ctrl-C at any time: every step is saved, the same command goes on. When all
+Shoots have moved, the retirement of the old key begins; `rotator run` carries it on."""
+    one = command("rotate", "rotating:rotate", "rotate a credential's key now, and watch it", more)
+    one.add_argument("credential", metavar="CREDENTIAL")
+    one.add_argument("--to", metavar="KEY", help="the way back: rotate to this key (start of its id or public key)")
+    one.add_argument("--new", action="store_true", help="begin a new rotation even if one is under way; it supersedes that")
+    one.add_argument(
+        "--until-waiting", action="store_true", help="come back when nothing has happened for a minute (exit code 2)"
+    )
+    _signed(one, "why, for the record's evidence")
+    more = """
+Begins what is due (rotations in mode "automatic", retirements of replaced keys) and carries on what waits, until
+SIGINT or SIGTERM; the step under way is finished first. Any number of these may run at once."""
+    one = command("run", "running:run", "keep everything going, for people without functions", more)
+    one.add_argument("--once", action="store_true", help="one round, then end: for cron")
+
+
+def _deciding(command: Callable[..., argparse.ArgumentParser]) -> None:
+    one = command("retry", "deciding:retry", "let a blocked record go on; also confirms a step that waits for a person")
+    one.add_argument("id", metavar="ID")
+    _signed(one, "why, for the record's evidence")
+    more = """
+The retirement no longer waits for this Shoot. It takes the risk on purpose: if the Shoot still runs the old key, its
+pulls fail once the key is disabled."""
+    one = command("waive", "deciding:waive", "take responsibility for one Shoot that does not settle", more)
+    one.add_argument("id", metavar="ID")
+    one.add_argument("shoot", metavar="GARDEN/NAMESPACE/SHOOT")
+    _signed(one, "why; it stays in the evidence", required=True)
+    one = command("reenable", "deciding:reenable", "take a key back that is being disabled, or is disabled")
+    one.add_argument("key", metavar="KEY", help="start of its public key or id, or the ID of its retirement")
+    _signed(one, "why; it stays in the evidence", required=True)
+    one = command("suspend", "deciding:suspend", "stop automation before its next write")
+    one.add_argument("credential", nargs="?", metavar="CREDENTIAL", help="only this one; else everything")
+    _signed(one, "why; whoever asks for the status reads it", required=True)
+    one = command("resume", "deciding:resume", "let automation go on")
+    one.add_argument("credential", nargs="?", metavar="CREDENTIAL", help="only this one; else everything")
+
+
+def _signed(one: argparse.ArgumentParser, why: str, *, required: bool = False) -> None:
+    one.add_argument("--reason", required=required, default="", metavar="TEXT", help=why)
+    one.add_argument("--by", default="", metavar="WHO", help="who decides this (default: you, as $USER@host)")
+
+
+def _shared(absent: Any) -> Parser:
+    """Options that may stand before and after the command. `absent`: what a missing one leaves behind."""
+    shared = Parser(add_help=False)
+    flags = shared.add_argument_group("for all commands")
+    flags.add_argument("--config", type=Path, default=absent, metavar="FILE", help="the rotator.toml to use")
+    flags.add_argument(
+        "-o", "--output", choices=("table", "json"), default=absent, help="table for people (default), json for machines"
+    )
+    flags.add_argument("--no-color", action="store_true", default=absent or False, help="no colour even on a terminal")
+    flags.add_argument("--debug", action="store_true", default=absent or False, help="a traceback with faults of the program")
+    return shared
+
+
+def _later(function: str) -> Callable[[argparse.Namespace, Any], int | None]:
+    def call(asked: argparse.Namespace, desk: Any) -> int | None:
+        module, _, name = function.partition(":")
+        found: int | None = getattr(importlib.import_module(f"rotator.cli.{module}"), name)(asked, desk)
+        return found
+
+    return call

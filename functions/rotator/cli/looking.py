@@ -1,0 +1,104 @@
+"""Commands that ask the Gardens and Google, and change nothing: discover, plan."""
+
+import argparse
+from datetime import datetime
+
+import msgspec
+
+from rotator.cli import ERROR, FINE, PENDING
+from rotator.cli.desk import Desk
+from rotator.inventory import CredentialView, Inventory
+from rotator.report import fleet, form
+from rotator.report import plan as plans
+from rotator.wiring import Wired
+
+
+def discover(asked: argparse.Namespace, desk: Desk) -> int:
+    """What is out there was shown."""
+    with desk.opened() as wired:
+        found = _look(wired, asked.credential)
+    if desk.json:
+        desk.tree(fleet.tree(found))
+    else:
+        _show(desk, found, detailed=asked.credential is not None)
+    return ERROR if _unread(desk, found) else FINE
+
+
+def plan(asked: argparse.Namespace, desk: Desk) -> int:
+    """What rotations would do was shown; nothing changed."""
+    with desk.opened() as wired:
+        found = _look(wired, asked.credential)
+        records, unreadable = wired.service.records()
+    made = [one for view in found.credentials if (one := plans.make(view, records, found.at)) is not None]
+    if desk.json:
+        desk.tree(plans.tree(made, found))
+    else:
+        for number, one in enumerate(made):
+            if number:
+                desk.write()
+            _show_plan(desk, one, found.at)
+    for line in unreadable:
+        desk.say(line)
+    due = [one for one in made if one.unfinished or (one.due_at is not None and one.due_at <= found.at)]
+    if not desk.json and not due:
+        desk.say("nothing is due")
+    if _unread(desk, found):
+        return ERROR
+    return PENDING if due else FINE
+
+
+def _look(wired: Wired, word: str | None) -> Inventory:
+    service = wired.service
+    found = service.look(wired.clock.now(), service.credential(word) if word else None)
+    return msgspec.structs.replace(found, at=wired.clock.now())  # by now servers were heard
+
+
+def _unread(desk: Desk, found: Inventory) -> bool:
+    for line in found.unread:
+        desk.say(line)
+    return bool(found.unread)
+
+
+def _show(desk: Desk, found: Inventory, *, detailed: bool) -> None:
+    desk.table(fleet.CREDENTIALS, fleet.credential_rows(found))
+    for view in found.credentials:
+        desk.write()
+        desk.title(view.email)
+        desk.table(fleet.KEYS, fleet.key_rows(view, found.at), indent=2)
+        desk.write()
+        desk.table(fleet.SECRETS, fleet.secret_rows(view), indent=2)
+        _show_hindrances(desk, view, detailed=detailed)
+    if found.idle_shoots:
+        desk.write()
+        desk.write(f"{form.counted(found.idle_shoots, 'Shoot')} without a credential of a registry cache")
+
+
+def _show_hindrances(desk: Desk, view: CredentialView, *, detailed: bool) -> None:
+    if not view.hindrances:
+        return
+    limit = len(view.hindrances) if detailed else 8
+    desk.write()
+    desk.write("  worth knowing:")
+    for line in view.hindrances[:limit]:
+        desk.write(f"  - {line}")
+    if view.hindrances[limit:]:
+        desk.write(f"  - and {len(view.hindrances) - limit} more: rotator discover {view.email}")
+
+
+def _show_plan(desk: Desk, one: plans.Plan, now: datetime) -> None:
+    desk.title(f"{one.credential}  (mode {one.mode})")
+    if one.due_at is None:
+        desk.write("no Shoot uses a key of it: nothing to rotate")
+        return
+    begins = f"due since {form.clock(one.due_at)}" if one.due_at <= now else f"due {form.ahead(one.due_at, now)}"
+    if one.unfinished:
+        desk.write(f"a rotation is under way: rotator status {one.unfinished}")
+    desk.write(f"A rotation is {begins}. It would be {one.rotation}, and it")
+    for line in plans.summary(one):
+        desk.write(f"  {line}")
+    if one.mode == "observe":
+        desk.write('Nothing begins in mode "observe"; set mode = "manual" or "automatic" to change that.')
+    desk.write()
+    desk.table(plans.FATES, plans.fate_rows(one), indent=2)
+    desk.write()
+    desk.table(plans.DATES, plans.date_rows(one), indent=2)

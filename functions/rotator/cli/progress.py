@@ -1,0 +1,156 @@
+"""What is seen while something happens: plain lines anywhere, one live view on a terminal. All of it on stderr."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from rotator.cli.desk import Desk
+from rotator.record import Record, Wait
+from rotator.report import form, records, rollout
+from rotator.report.rollout import Stand
+from rotator.states import name_of
+
+SHOWN = 20
+"""So many Shoots fit into a live view; those that have settled go first when there are more."""
+
+
+class Watcher(Protocol):
+    """Shows what `rotate` does."""
+
+    def record(self, record: Record) -> bool:
+        """The record was saved; True when it is news."""
+        ...
+
+    def shoots(self, stands: tuple[Stand, ...]) -> None:
+        """So the Shoots stand now."""
+        ...
+
+    def word(self, text: str) -> None:
+        """Something to say."""
+        ...
+
+
+class Lines:
+    """One line per change of state and per reason to wait."""
+
+    def __init__(self, desk: Desk) -> None:
+        """Nothing said yet."""
+        self._desk = desk
+        self._last: tuple[str, tuple[str, ...]] = ("", ())
+
+    def __call__(self, record: Record) -> bool:
+        """The record's newest step was said, unless it says the same as before; True when it is news."""
+        resting = record.rest.why if record.rest else ()
+        now = (name_of(record.state), resting)
+        if now == self._last and record.unfinished:
+            return False
+        self._last = now
+        self._desk.say(line(record))
+        return True
+
+
+def line(record: Record) -> str:
+    """What just happened to the record, in one line."""
+    rest = record.rest
+    if record.blocked is not None:
+        why = "; ".join(record.blocked.why)
+        return f"{record.id} is blocked ({record.blocked.code}): {why}; next: {record.blocked.next_command}"
+    if isinstance(rest, Wait):
+        return f"{record.id} {name_of(record.state)}, waits until {rest.until:%Y-%m-%d %H:%M:%S} UTC: {'; '.join(rest.why)}"
+    last = record.evidence[-1] if record.evidence else None
+    saw = "; ".join(fact.saw for fact in last.facts) if last else ""
+    return f"{record.id} {last.what if last else name_of(record.state)}" + (f": {saw}" if saw else "")
+
+
+class PlainWatcher:
+    """Lines, and a line for each Shoot that stands differently than before."""
+
+    def __init__(self, desk: Desk) -> None:
+        """Nothing seen yet."""
+        self._desk = desk
+        self._say = Lines(desk)
+        self._seen: dict[str, Stand] = {}
+
+    def record(self, record: Record) -> bool:
+        """See Watcher."""
+        return self._say(record)
+
+    def shoots(self, stands: tuple[Stand, ...]) -> None:
+        """See Watcher."""
+        for one in stands:
+            if self._seen.get(one.shoot) != one and (one.word != "waits" or one.shoot in self._seen):
+                self._desk.say(f"  {one.shoot} {one.word}{': ' if one.why else ''}{one.why}")
+            self._seen[one.shoot] = one
+
+    def word(self, text: str) -> None:
+        """See Watcher."""
+        self._desk.say(text)
+
+
+class LiveWatcher:
+    """A view that is redrawn in place: the runbook's lines, the Shoots, what is waited for."""
+
+    def __init__(self, live: Any) -> None:
+        """`live`: a rich.live.Live that is running."""
+        self._live = live
+        self._record: Record | None = None
+        self._stands: tuple[Stand, ...] = ()
+        self._words: list[str] = []
+
+    def record(self, record: Record) -> bool:
+        """See Watcher."""
+        before, self._record = self._record, record
+        self._draw()
+        return before is None or (before.state, before.rest and before.rest.why) != (
+            record.state,
+            record.rest and record.rest.why,
+        )
+
+    def shoots(self, stands: tuple[Stand, ...]) -> None:
+        """See Watcher."""
+        self._stands = stands
+        self._draw()
+
+    def word(self, text: str) -> None:
+        """See Watcher."""
+        self._words = [*self._words[-2:], text]
+        self._draw()
+
+    def _draw(self) -> None:
+        from rich.console import Group
+        from rich.table import Table
+        from rich.text import Text
+
+        record = self._record
+        if record is None:
+            return
+        steps = Table.grid(padding=(0, 2))
+        reached = True
+        for one in records.milestones(record, record.evidence[-1].at):
+            mark = Text("✓", "green") if one.done_at else Text("▸", "cyan") if reached else Text("·", "dim")
+            reached = bool(one.done_at)
+            steps.add_row(mark, one.name, Text(form.clock(one.done_at) if one.done_at else one.note, "dim"))
+        shoots = Table.grid(padding=(0, 2))
+        colour = {"settled": "green", "moved": "cyan", "waits": "dim", "skipped": "yellow"}
+        order = sorted(self._stands, key=lambda one: one.word == "settled") if len(self._stands) > SHOWN else self._stands
+        for stand in order[:SHOWN]:
+            shoots.add_row("", stand.shoot, Text(stand.word, colour[stand.word]), Text(stand.why, "dim", overflow="ellipsis"))
+        rest = record.rest.why if record.rest and record.unfinished else ()
+        head = Text(f"{record.order.credential}  {record.id}", "bold")
+        counted = [Text(f"  {rollout.counted(self._stands)}")] if self._stands else []
+        tail = [Text(f"  {why}", "yellow" if record.blocked else "dim") for why in (*rest[:3], *self._words)]
+        self._live.update(Group(head, steps, shoots, *counted, *tail))
+
+
+@contextlib.contextmanager
+def watching(desk: Desk) -> Iterator[Watcher]:
+    """A watcher for this desk's stderr."""
+    if not desk.live:
+        yield PlainWatcher(desk)
+        return
+    from rich.console import Console
+    from rich.live import Live
+
+    console = Console(stderr=True, no_color=True if desk.asked.no_color else None)
+    with Live(console=console, refresh_per_second=8, redirect_stdout=False, redirect_stderr=False) as live:
+        yield LiveWatcher(live)

@@ -1,0 +1,141 @@
+"""Commands that ask only the books, so they answer at once: status, describe, explain, version."""
+
+import argparse
+from collections.abc import Iterable
+from datetime import datetime
+
+from rotator.cli import BLOCKED, FINE, PENDING, UNVERIFIED
+from rotator.cli.desk import Desk
+from rotator.errors import Invalid
+from rotator.record import Record
+from rotator.store import Suspension
+
+UNVERIFIED_CODES = frozenset({"key-not-accepted", "cannot-pull", "wanted-key-dead"})
+
+
+def status(asked: argparse.Namespace, desk: Desk) -> int:
+    """What is live and what is being replaced was shown."""
+    from rotator.report import history
+
+    with desk.opened() as wired:
+        records, unreadable = wired.service.records()
+        suspensions = wired.service.store.suspensions()
+        if asked.word and not any(asked.word == record.id for record in records):
+            credential = wired.service.credential(asked.word)
+            records = tuple(record for record in records if record.order.credential == credential)
+        elif asked.word:
+            records = tuple(record for record in records if record.id == asked.word)
+        now = book_time(wired.clock.now(), records)
+    if desk.json:
+        desk.tree(history.status_tree(records, unreadable, suspensions, now, whole=asked.all or bool(asked.word)))
+    else:
+        show(desk, records, suspensions, now, whole=asked.all or bool(asked.word))
+    for line in unreadable:
+        desk.say(line)
+    return code_of(records)
+
+
+def describe(asked: argparse.Namespace, desk: Desk) -> int:
+    """One record was shown in full."""
+    from rotator.report import history
+
+    with desk.opened() as wired:
+        record = wired.service.record(asked.id)
+        suspensions = wired.service.store.suspensions()
+        now = book_time(wired.clock.now(), [record])
+    if desk.json:
+        desk.tree(history.described(record, now, suspensions))
+        return code_of([record])
+    desk.pairs(history.about(record, now, suspensions))
+    desk.write()
+    desk.table(history.MILESTONES, history.milestone_rows(record, now))
+    desk.write()
+    desk.table(history.HISTORY, history.history_rows(record))
+    return code_of([record])
+
+
+def explain(asked: argparse.Namespace, desk: Desk) -> int:
+    """What a code means was told."""
+    from rotator.cli import codes
+
+    if asked.code is None:
+        if desk.json:
+            desk.tree(codes.tree())
+        else:
+            desk.table(("CODE", "MEANS"), [(code, text.partition(". ")[0]) for code, text in sorted(codes.CODES.items())])
+        return FINE
+    text = codes.meaning(asked.code)
+    if text is None:
+        raise Invalid((f"code {asked.code}: there is none of this name; all of them: rotator explain",))
+    if desk.json:
+        desk.tree({**codes.tree(), "codes": {asked.code: text}})
+    else:
+        desk.write(text)
+    return FINE
+
+
+def version(_: argparse.Namespace, desk: Desk) -> int:
+    """The version was shown."""
+    from importlib import metadata
+
+    try:
+        found = metadata.version("registry-key-rotator")
+    except metadata.PackageNotFoundError:
+        found = "unknown (not installed)"
+    if desk.json:
+        desk.tree({"schema": "registry-key-rotator/v1", "kind": "version", "version": found})
+    else:
+        desk.write(f"rotator {found}")
+    return FINE
+
+
+def show(
+    desk: Desk, records: Iterable[Record], suspensions: Iterable[Suspension], now: datetime, *, whole: bool = False
+) -> None:
+    """The records of each credential, and below them why they rest."""
+    from rotator.key import short
+    from rotator.report import form, history
+    from rotator.report import records as rows
+
+    stops = tuple(suspensions)
+    found = history.standings(tuple(records), stops, whole=whole)
+    for stop in stops:
+        what = "everything" if stop.subject == "*" else stop.subject
+        desk.write(f"{what} is suspended since {form.clock(stop.at)} by {stop.by}: {stop.why}")
+    if not found:
+        desk.write("no records yet; see: rotator plan")
+    for number, one in enumerate(found):
+        if number or stops:
+            desk.write()
+        live = "no key of ours is live yet"
+        if one.live is not None:
+            since = f" since {form.clock(one.live_since)}" if one.live_since else ""
+            live = f"live: key {short(one.live.public_key)}{since}"
+        desk.title(f"{one.credential}  {live}")
+        desk.table(rows.HEADERS, [rows.row(record, now, stops) for record in one.shown], indent=2)
+        for record in one.shown:
+            _why(desk, record, stops)
+
+
+def _why(desk: Desk, record: Record, stops: tuple[Suspension, ...]) -> None:
+    from rotator.report import records as rows
+
+    for line in rows.why(record, stops):
+        desk.write(f"  {record.id} {'is blocked' if record.blocked else 'waits'}: {line}")
+    if record.blocked is not None:
+        desk.write(f"    what it means: rotator explain {record.blocked.code}")
+        desk.write(f"    next:          {record.blocked.next_command}")
+
+
+def code_of(records: Iterable[Record]) -> int:
+    """The exit code that these records deserve."""
+    every = [record for record in records if record.unfinished]
+    codes = {record.blocked.code for record in every if record.blocked}
+    if codes & UNVERIFIED_CODES:
+        return UNVERIFIED
+    return BLOCKED if codes else PENDING if every else FINE
+
+
+def book_time(now: datetime, records: Iterable[Record]) -> datetime:
+    """The present as the books know it: no server is asked here, but what was written down has happened."""
+    return max([now, *(entry.at for record in records for entry in record.evidence)])

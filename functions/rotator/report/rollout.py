@@ -1,0 +1,39 @@
+"""How far a roll-out is, Shoot by Shoot: read from what is out there, because nothing about single Shoots is stored."""
+
+import msgspec
+
+from rotator.inventory import CredentialView, ShootView
+from rotator.record import Record, RotationOrder
+from rotator.secret import name
+
+
+class Stand(msgspec.Struct, frozen=True):
+    """One Shoot: "waits", "moved", "settled" or "skipped", and why."""
+
+    shoot: str
+    word: str
+    why: str
+
+
+def stands(view: CredentialView, record: Record) -> tuple[Stand, ...]:
+    """Where each Shoot of the credential stands in this rotation."""
+    if not isinstance(record.order, RotationOrder):
+        return ()
+    new = name(record.order.base, record.order.sequence)
+    return tuple(_stand(one, new) for one in view.shoots)
+
+
+def _stand(view: ShootView, new: str) -> Stand:
+    shoot = str(view.shoot.ref)
+    if set(view.secrets) == {new}:
+        return Stand(shoot, "moved", view.not_settled) if view.not_settled else Stand(shoot, "settled", "")
+    if view.not_movable:
+        return Stand(shoot, "skipped", view.not_movable)
+    return Stand(shoot, "waits", "for its wave")
+
+
+def counted(found: tuple[Stand, ...]) -> str:
+    """5 settled, 2 moved, 1 waits."""
+    words = ("settled", "moved", "waits", "skipped")
+    counts = {word: sum(1 for one in found if one.word == word) for word in words}
+    return ", ".join(f"{count} {word}" for word, count in counts.items() if count)
