@@ -20,6 +20,7 @@ $(VENV)/run: functions/requirements.txt pyproject.toml
 	@echo "setting up $(VENV) (once, about a minute) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "make: no venv module (Debian: apt install python3-venv)"; exit 1; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r functions/requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
 $(VENV)/dev: $(VENV)/run tests/requirements.txt

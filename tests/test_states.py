@@ -117,6 +117,7 @@ def sample(state: states.AnyState) -> Record:
         evidence=(EVIDENCE,),
         confirmed=("publish",),
         waivers=(Waiver(shoot=shoot_ref(), by="ann", why="it is dead", at=NOW),),
+        seen=b"12345678",
     )
 
 

@@ -29,11 +29,17 @@ def rotation(view: CredentialView, records: Sequence[Record], now: datetime) -> 
         return None
     dead = dead_key(view, now)
     unfinished = [record for record, _ in books.rotations(records) if record.unfinished]
-    if unfinished and not (dead and all(record.blocked for record in unfinished)):
+    lost = lost_key(view)
+    if unfinished and not ((dead or lost) and all(record.blocked for record in unfinished)):
         return None
     if dead is not None:
         return Reason(f"key {short(dead.key.id)}, which Shoots use, does not work: {how_dead(dead)}", now, urgent=True)
-    starts = [(key.starts_at, key) for key in view.keys if key.starts_at is not None and key.role in {"wanted", "in use"}]
+    if lost:
+        return Reason(lost, now, urgent=True)
+    # A key that a published rotation replaced is in use by Shoots that were left behind: its retirement's matter.
+    replaced = books.replaced(records)
+    mine = [key for key in view.keys if key.role == "wanted" or (key.role == "in use" and key.key.public_key not in replaced)]
+    starts = [(key.starts_at, key) for key in mine if key.starts_at is not None]
     if not starts:
         return None
     at, oldest = min(starts, key=lambda pair: pair[0])
@@ -51,6 +57,13 @@ def dead_key(view: CredentialView, now: datetime) -> KeyView | None:
         if (key.role == "wanted" or (view.wanted is None and key.role == "in use")) and not key.key.works_at(now):
             return key
     return None
+
+
+def lost_key(view: CredentialView) -> str:
+    """Empty, or that IAM's list lacks the wanted key. A list without any key may be one that could not be read."""
+    if view.wanted is None or not view.keys or any(key.key.public_key == view.wanted for key in view.keys):
+        return ""
+    return f"the wanted key (public key {short(view.wanted)}) is not at IAM any more: deleted by somebody"
 
 
 def how_dead(view: KeyView) -> str:

@@ -145,7 +145,8 @@ def tried_in_vain(record: Record, fault: RotatorError, now: datetime) -> Wait | 
     if record.attempts >= record.order.policy.attempts:
         why = (f"{record.attempts} attempts in {name_of(record.state)}; the last one: {fault}",)
         return Blocked("attempts", why, f"rotator retry {record.id}")
-    pause = min(BACKOFF * 2 ** max(record.attempts - 1, 0), LONGEST_BACKOFF)
+    doublings = min(max(record.attempts - 1, 0), 10)  # far past LONGEST_BACKOFF; a timedelta overflows at the 44th
+    pause = min(BACKOFF * 2**doublings, LONGEST_BACKOFF)
     return Wait(now + pause, (f"attempt {record.attempts}: {fault}",))
 
 

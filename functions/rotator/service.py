@@ -309,7 +309,11 @@ class Service:
         view = self.look(now, credential).credentials[0]
         keys = {key.key.public_key for key in view.keys if key.key.public_key.startswith(word) or key.key.id.startswith(word)}
         if len(keys) == 1:
-            return keys.pop()
+            key = keys.pop()
+            if not any(secret.public_key == key for secret in view.secrets):
+                lost = "no Secret in scope holds it any more, so its private half is lost; begin a new one: rotator rotate"
+                raise Invalid((f"rotating {credential} to {word}: {lost} {credential}",))
+            return key
         known = ", ".join(f"{short(key.key.id)} (public key {short(key.key.public_key)})" for key in view.keys)
         found = "several keys" if keys else "no key"
         raise Invalid((f"rotating {credential} to {word}: {found} of that name; IAM has {known or 'none'}",))

@@ -97,7 +97,7 @@ RotationState = Planned | Staged | Creating | Minted | Verified | Published | Do
 
 
 class Draining(State, frozen=True):
-    """The key still serves. `clear_since`: nobody named it and all had settled, at every look since then."""
+    """The key still serves. `clear_since`: all had settled at that look, and nobody named it at any look since then."""
 
     since: datetime
     clear_since: datetime | None = None

@@ -24,7 +24,8 @@ def drain(
     """Late joiners have moved on, and every gate before the point of no return is open at one look.
 
     A key that is wanted or claimed again withdraws its own retirement. While a rotation rolls out, moving is its work alone.
-    Again: computed from what is seen; `clear_since` starts anew whenever somebody names the key or is not settled.
+    Again: computed from what is seen; `clear_since` starts anew whenever somebody names the key or a place cannot be read. A
+    Shoot that reconciles something else only shuts its gate: in a fleet some Shoot always does, and no soak would ever end.
     """
     proof, survey = gather(record, order, world, now)
     if proof.still_wanted:
@@ -36,11 +37,9 @@ def drain(
             Draining(since=state.since, clear_since=now),
             (Fact("clear", f"nobody uses it; {proof.looked_at} Shoots looked at"),),
         )
-    if not clear and state.clear_since is not None:
-        return Next(
-            Draining(since=state.since),
-            (Fact("used_again", "; ".join((*proof.references, *proof.unread))[:300] or "a Shoot is not settled"),),
-        )
+    if (proof.references or proof.unread) and state.clear_since is not None:
+        fact = Fact("used_again", "; ".join((*proof.references, *proof.unread))[:300])
+        return Next(Draining(since=state.since), (fact,))
     facts, holds = ask(ENTER_DELETING_SECRETS, proof, order, now)
     if holds:
         return rest(holds, proof, order, now, words)
@@ -66,12 +65,13 @@ def move_on(record: Record, order: RetirementOrder, survey: Survey, world: World
     wanted = books.wanted(records)
     if wanted is None or any(other.unfinished for other, _ in books.rotations(records)):
         return ()
-    words = mark_confined(survey.shoots, wanted.rotation, world)
     ours = books.all_secrets(records)
     name = wanted.secrets[0].name if wanted.secrets else ""
     memory = Memory.of(record.seen)
     goal = Goal(wanted.rotation, wanted.public_key, name, wanted.secrets, survey.upstreams(order.credential), ours)
     late = [shoot for shoot in survey.shoots if survey.moves(shoot, order.credential, name, ours)]
+    # A late Shoot gets its mark with the patch that moves it: with a mark before that it would look as if moved back.
+    words = mark_confined([shoot for shoot in survey.shoots if shoot not in late], wanted.rotation, world)
     movable = [shoot for shoot in late if not why_not_movable(shoot) and not reverted(shoot, wanted.rotation)]
     moved = [shoot for shoot in survey.shoots if shoot not in late and any(r.secret == name for r in shoot.references)]
     strangers = sorted({f"{shoot.ref.garden}/{shoot.ref.namespace}" for shoot in movable if not goal.there(shoot)})

@@ -50,17 +50,17 @@ def _references(spec: Spec) -> tuple[Reference, ...]:
 
 
 def _other_secrets(spec: Spec) -> tuple[str, ...]:
-    names: list[str | None] = []
+    names: set[str | None] = set()
     for provider in (spec.dns.providers if spec.dns else None) or ():
-        names.append(provider.secret_name)
+        names.add(provider.secret_name)
         if provider.credentials_ref and provider.credentials_ref.kind == "Secret":
-            names.append(provider.credentials_ref.name)
-    server = spec.kubernetes.api_server if spec.kubernetes else None
-    if server:
-        names += [plugin.kubeconfig_secret_name for plugin in server.admission_plugins or ()]
-        authorization = server.structured_authorization
-        names += [each.secret_name for each in (authorization.kubeconfigs if authorization else None) or ()]
-    return tuple(sorted({name for name in names if name})) if any(names) else ()
+            names.add(provider.credentials_ref.name)
+    if server := spec.kubernetes.api_server if spec.kubernetes else None:
+        for plugin in server.admission_plugins or ():
+            names.add(plugin.kubeconfig_secret_name)
+        if authorization := server.structured_authorization:
+            names |= {each.secret_name for each in authorization.kubeconfigs or ()}
+    return tuple(sorted(name for name in names if name))
 
 
 def _operation(last: LastOperation | None) -> Operation | None:

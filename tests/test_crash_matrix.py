@@ -1,0 +1,221 @@
+"""Every call to the outside is some worker's last: before it is sent, or after its effect and before its answer.
+
+Over every call of a rotation, of a retirement and of the way back, in both mint modes; then over pairs of deaths, the second one
+while fresh objects recover from the first. Whatever died where, the end is the same world, and nothing in between was unsafe.
+"""
+
+import functools
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+import pytest
+import tally
+from crashes import Act, Point, Seen, Trap, live
+from ending import Ending
+from house import EMAIL, POLICY, House, house
+from rotator.wiring import Wired
+
+Mint = Literal["upload", "create"]
+
+
+def first_key(lived_in: House) -> str:
+    """The id of the key that was there before the program came."""
+    made = (o for o in lived_in.operations.since() if o.service == "iam" and o.facts.get("by") == "human")
+    return str(next(made).facts["key_id"])
+
+
+def order(lived_in: House, wired: Wired) -> None:
+    wired.service.rotate(EMAIL, lived_in.now(), by="test", why="a test")
+
+
+def order_back(lived_in: House, wired: Wired) -> None:
+    wired.service.rotate(EMAIL, lived_in.now(), by="test", why="the way back", to=first_key(lived_in))
+
+
+def roll(lived_in: House, wired: Wired) -> None:
+    """Rotations are carried on to their end; retirements are left alone."""
+    for record in wired.service.records()[0]:
+        if record.kind == "rotation" and record.unfinished:
+            lived_in.carry(wired, record.id)
+
+
+def look_around(lived_in: House, wired: Wired) -> None:
+    """One tick of the schedule, and one activation of what is due: the retirement is Draining."""
+    wired.service.tick(lived_in.now())
+    for record in wired.service.records()[0]:
+        if record.unfinished:
+            lived_in.carry(wired, record.id, most=1)
+
+
+def whole(lived_in: House, wired: Wired) -> None:
+    lived_in.whole(wired)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """`before`: what has happened already; `under`: what is done under the trap; `wanted`: the key that serves in the end."""
+
+    before: tuple[Act, ...]
+    under: tuple[Act, ...]
+    wanted: Literal["old", "new"]
+    rotations: int
+
+
+SCENARIOS = {
+    "rotation": Scenario((), (order, roll), "new", 1),
+    "retirement": Scenario((order, roll), (whole,), "new", 1),
+    "way back": Scenario((order, roll, look_around), (order_back, roll), "old", 2),
+}
+
+
+def history(scenario: Scenario, mint: Mint, points: Iterable[Point] = (), **knobs: Any) -> tuple[list[Seen], list[str]]:
+    """The calls of the first worker under the trap, and everything that is wrong with the history and its end."""
+    with house(policy=msgspec.structs.replace(POLICY, mint=mint)) as lived_in:
+        for knob, value in knobs.items():
+            setattr(lived_in.google.iam, knob, value)
+        lived_in.populate(2)
+        foreign, _ = lived_in.hand_made_key()
+        wired = lived_in.wire()
+        for act in scenario.before:
+            act(lived_in, wired)
+        trap = Trap(lived_in)
+        # What happened before was seen by nobody, and is not judged for it.
+        past = len(lived_in.operations.since())
+        trap.points = list(points)
+        asked = len(trap.points)
+        first: list[Seen] = []
+        wired = live(trap, [*scenario.under, lambda *_: first.extend(trap.calls) if not first else None])
+        sprung = len(trap.sprung)
+        trap.points = []
+        lived_in.whole(wired)
+        help_out(lived_in, wired)
+        wrong = [line for line in trap.unseen() if not _before(line, past)]
+        wrong += [f"only {sprung} of {asked} deaths"] if sprung < asked else []
+        return first, [*wrong, *judged(lived_in, wired, scenario, mint, foreign)]
+
+
+def _before(line: str, past: int) -> bool:
+    return line.startswith("nobody saw ") and int(line.split()[2]) <= past
+
+
+def help_out(lived_in: House, wired: Wired) -> None:
+    """A person does what a blocked create asks for: the key that nobody knows is deleted, and the rotation goes on."""
+    for record in wired.service.records()[0]:
+        if record.blocked and record.blocked.code == "unproven-key":
+            key_id = record.blocked.next_command.split()[5]
+            lived_in.google.iam.change_by_hand(key_id, "deleted")
+            wired.service.retry(record.id, lived_in.now(), by="test", why="deleted the key")
+            lived_in.whole(wired)
+
+
+def judged(lived_in: House, wired: Wired, scenario: Scenario, mint: Mint, foreign: str) -> list[str]:
+    """What is wrong with the end: all Shoots on the wanted key, the other key gone, nothing left over, no rule broken."""
+    end = Ending(lived_in, wired)
+    wrong = [*lived_in.violations(), *end.judge(rotations=scenario.rotations)]
+    wrong += [f"{r.id} is left in {type(r.state).__name__}: {r.rest}" for r in end.records if r.unfinished]
+    old = first_key(lived_in)
+    public = {key_id: key["public_key"] for key_id, key in end.log.keys.items()}
+    wanted = public[old] if scenario.wanted == "old" else end.wanted.public_key if end.wanted else ""
+    wrong += end.rolled_out(wanted)
+    there = {key_id: key["state"] for key_id, key in end.log.keys.items() if key["state"] != "deleted"}
+    if there.pop(foreign, "") != "enabled":
+        wrong.append("the foreign key was touched")
+    for key_id in end.reported if mint == "create" else ():
+        if there.pop(key_id) != "enabled":
+            wrong.append("a key that may be somebody else's was touched")
+    if {public[key_id] for key_id in there} != {wanted}:
+        wrong.append(f"keys left on the account: {[(key_id[:8], public[key_id][:8]) for key_id in there]}")
+    if set(there.values()) != {"enabled"}:
+        wrong.append(f"keys left on the account: {there}")
+    return wrong
+
+
+@functools.cache
+def calls(name: str, mint: Mint) -> tuple[Seen, ...]:
+    """The calls of an undisturbed worker."""
+    seen, wrong = history(SCENARIOS[name], mint)
+    assert wrong == []
+    return tuple(seen)
+
+
+def writes(seen: Seen) -> bool:
+    """The call may change something that outlives the worker."""
+    return seen.mutating or seen.name in {f"store.{method}" for method in ("create", "claim", "save", "replace", "extend", "release")}
+
+
+def every_point(name: str, mint: Mint) -> list[Point]:
+    """Before every call, and after every call that may leave something behind.
+
+    A read leaves nothing behind, so to die after it is to die before the call that follows.
+    """
+    found: list[Point] = []
+    for seen in calls(name, mint):
+        found.append(Point(seen.number, "before"))
+        if writes(seen):
+            found.append(Point(seen.number, "after"))
+    return found
+
+
+def lasting_points(name: str, mint: Mint) -> list[Point]:
+    """Before and after the calls that change the world or a record."""
+    found = [seen for seen in calls(name, mint) if seen.mutating or seen.checkpoint]
+    return [Point(seen.number, when) for seen in found for when in ("before", "after")]  # type: ignore[arg-type]
+
+
+def run(name: str, mint: Mint, plans: Sequence[Sequence[Point]], part: str, **knobs: Any) -> None:
+    """Every plan is one history; what is wrong is said for all of them together."""
+    wrong: list[str] = []
+    for plan in plans:
+        _, found = history(SCENARIOS[name], mint, plan, **knobs)
+        at = ", ".join(f"{point.when} {calls(name, mint)[point.number - 1].name} (call {point.number})" for point in plan[:1])
+        wrong += [f"{name}, {mint}, {at} {plan[1:] or ''}: {line}" for line in found]
+    tally.add("crash_points", part, sum(map(len, plans)), unit="deaths")
+    tally.add("crash_violations", part, len(wrong), unit="faults", goal=0)
+    assert wrong == []
+
+
+def sliced(points: list[Any], number: int, parts: int) -> list[Any]:
+    return points[number::parts]
+
+
+@pytest.mark.parametrize("mint", ["upload", "create"])
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_few_deaths_in_every_part_of_the_runbook(name: str, mint: Mint) -> None:
+    """The quick part of the matrix below: every third write, nothing read."""
+    points = lasting_points(name, mint)[(0 if mint == "upload" else 3) :: 7]
+    run(name, mint, [[point] for point in points], f"quick {name} {mint}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(12))
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_whichever_call_is_the_last_the_end_is_the_same(name: str, number: int) -> None:
+    points = sliced(every_point(name, "upload"), number, 12)
+    run(name, "upload", [[point] for point in points], f"{name} upload {number}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_whichever_call_is_the_last_the_end_is_the_same_for_keys_of_googles_making(name: str, number: int) -> None:
+    """Reads of the two parts that do not mint are left out here: they are the very calls of the test above."""
+    points = every_point(name, "create") if name == "rotation" else lasting_points(name, "create")
+    run(name, "create", [[point] for point in sliced(points, number, 4)], f"{name} create {number}")
+
+
+PAIRS = 40
+"""So many pairs of deaths per scenario and mint mode are drawn, of all that there are."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mint", ["upload", "create"])
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_two_deaths_in_a_row_change_nothing(name: str, mint: Mint) -> None:
+    """The second worker dies at one of its first calls that last; which ones is drawn, always the same."""
+    chance = random.Random(f"{name} {mint}")
+    first = lasting_points(name, mint)
+    plans = [[chance.choice(first), Point(chance.randrange(1, 60), chance.choice(("before", "after")))] for _ in range(PAIRS)]
+    run(name, mint, plans, f"pairs {name} {mint}")
