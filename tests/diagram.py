@@ -58,7 +58,7 @@ def diagram(kind: str) -> str:
     drawn = {state for source, target, _ in edges for state in (source, target)}
     lines += [f"    {end.__name__} --> [*]" for end in states.FINAL if end.__name__ in drawn]
     if kind == "rotation":
-        lines += ["    note right of Published: a newer order supersedes it in every state before Done"]
+        lines += ["    note right of Published : a newer order supersedes it in every state before Done"]
     return "\n".join([*lines, "```"])
 
 
@@ -67,18 +67,21 @@ def written(text: str, kind: str) -> str:
     begin, end = f"<!-- diagram:{kind} -->", "<!-- /diagram -->"
     if text.count(begin) != 1:
         raise ValueError(f"README.md has {text.count(begin)} marks {begin}, wanted one")
-    return text.split(begin)[1].split(end)[0].strip()
+    return text.split(begin)[1].split(end, maxsplit=1)[0].strip()
 
 
 def rewritten(text: str, kinds: Iterable[str] = OUTSIDE) -> str:
     """The text with fresh diagrams between the markers."""
     for kind in kinds:
-        old = f"<!-- diagram:{kind} -->{text.split(f'<!-- diagram:{kind} -->')[1].split('<!-- /diagram -->')[0]}<!-- /diagram -->"
-        text = text.replace(old, f"<!-- diagram:{kind} -->\n{diagram(kind)}\n<!-- /diagram -->")
+        begin, end = f"<!-- diagram:{kind} -->", "<!-- /diagram -->"
+        before, _, rest = text.partition(begin)
+        text = f"{before}{begin}\n{diagram(kind)}\n{end}{rest.partition(end)[2]}"
     return text
 
 
 def steps_of(module: Any) -> list[Step]:
-    """All functions of a step module that take a state."""
-    found = [function for _, function in inspect.getmembers(module, inspect.isfunction) if function.__module__ == module.__name__]
-    return [function for function in found if next(iter(inspect.signature(function).parameters), "") == "state"]
+    """All steps of a module: the functions that take a state and a record."""
+    found = [
+        function for _, function in inspect.getmembers(module, inspect.isfunction) if function.__module__ == module.__name__
+    ]
+    return [function for function in found if list(inspect.signature(function).parameters)[:2] == ["state", "record"]]

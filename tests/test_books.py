@@ -24,6 +24,8 @@ from rotator.states import (
 STAGED = Staged(version=1, public_key=NEW, at=NOW)
 MINTED = Minted(key=key(), at=NOW)
 VERIFIED = Verified(key=key(), fences={"live": NOW + HOUR})
+REPUBLISHING = Verified(key=key(), fences={}, secrets=(version(1),))
+"""A namespace joined during the roll-out. Story: the key before was wanted again for a moment, and its retirement withdrawn."""
 DONE = Done(key=key(), secrets=(version(1),), fences={}, moved=1, left=())
 
 
@@ -49,6 +51,8 @@ def superseded(*, was_published: bool, public_key: PublicKey | None = NEW, **cha
         ([STAGED], None),
         ([MINTED], None),
         ([VERIFIED], None),
+        ([REPUBLISHING], (1, NEW, False)),
+        ([published(OLD), REPUBLISHING], (2, NEW, False)),
         ([published(NEW)], (1, NEW, False)),
         ([DONE], (1, NEW, True)),
         ([superseded(was_published=True)], (1, NEW, True)),

@@ -30,7 +30,9 @@ def test_every_step_is_drawn() -> None:
     [(ROTATION, states.RotationState), (RETIREMENT, states.RetirementState)],
     ids=OUTSIDE,
 )
-def test_each_unfinished_state_has_one_step_and_every_state_can_be_reached(drawn: tuple[typing.Any, ...], union: object) -> None:
+def test_each_unfinished_state_has_one_step_and_every_state_can_be_reached(
+    drawn: tuple[typing.Any, ...], union: object
+) -> None:
     names = {state.__name__ for state in typing.get_args(union)}
     ends = {state.__name__ for state in states.FINAL}
     targets = {target for step in drawn for _, target, _ in edges_of(step)} | {"Planned", "Draining", "Superseded"}
@@ -51,8 +53,8 @@ def test_no_step_leads_back_from_beyond_the_point_of_no_return() -> None:
 
 
 def test_a_diagram_is_rewritten_between_its_marks_only() -> None:
-    text = "head\n<!-- diagram:rotation -->\nold\n<!-- /diagram -->\nbetween\n<!-- diagram:retirement -->x<!-- /diagram -->\nfoot\n"
-    fresh = rewritten(text)
+    old = "<!-- diagram:rotation -->\nold\n<!-- /diagram -->", "<!-- diagram:retirement -->x<!-- /diagram -->"
+    fresh = rewritten(f"head\n{old[0]}\nbetween\n{old[1]}\nfoot\n")
 
     assert fresh.startswith("head\n<!-- diagram:rotation -->\n```mermaid\nstateDiagram-v2\n    [*] --> Planned\n")
     assert "\n<!-- /diagram -->\nbetween\n<!-- diagram:retirement -->\n```mermaid" in fresh

@@ -6,7 +6,24 @@ from typing import Any
 import msgspec
 import pytest
 
-from parts import ACCOUNT, BASE, DAY, EMAIL, HOUR, NEW, NOW, OLD, POLICY, THIRD, account_key, at, key, published, retirement, rotation
+from parts import (
+    ACCOUNT,
+    BASE,
+    DAY,
+    EMAIL,
+    HOUR,
+    NEW,
+    NOW,
+    OLD,
+    POLICY,
+    THIRD,
+    account_key,
+    at,
+    key,
+    published,
+    retirement,
+    rotation,
+)
 from rotator import due
 from rotator.inventory import Charge, CredentialView, KeyView, role_of
 from rotator.key import AccountKey, KeyId, PublicKey
@@ -165,9 +182,7 @@ def test_nothing_is_due_for_an_account_that_the_configuration_does_not_name() ->
     assert due.retirements(found, records) == ()
 
 
-UNPUBLISHED = Superseded(
-    by=f"{BASE}-r2", key=key(THIRD), staged=1, public_key=THIRD, published=False, secrets=(), fences={}
-)
+UNPUBLISHED = Superseded(by=f"{BASE}-r2", key=key(THIRD), staged=1, public_key=THIRD, published=False, secrets=(), fences={})
 
 
 @pytest.mark.parametrize(
@@ -198,7 +213,9 @@ UNPUBLISHED = Superseded(
         ),
         pytest.param([rotation(1, Minted(key=key(THIRD), at=NOW))], (), id="claimed by the rotation that mints it"),
         pytest.param(
-            [rotation(1, DONE, replaces=REPLACES_OLD), rotation(2, Planned(), to=OLD)], (), id="claimed by a rotation back to it"
+            [rotation(1, DONE, replaces=REPLACES_OLD), rotation(2, Planned(), to=OLD)],
+            (),
+            id="claimed by the way back",
         ),
         pytest.param(
             [rotation(1, DONE, replaces=REPLACES_OLD), rotation(2, published(OLD, 2), to=OLD)],

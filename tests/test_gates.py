@@ -12,7 +12,7 @@ from rotator import gates
 from rotator.errors import Permanent
 from rotator.gates import Gate, Hold, Unsettled, ask, permit
 from rotator.key import KeyId
-from rotator.policy import Policy, Waits
+from rotator.policy import Policy
 from rotator.record import Fact
 from rotator.world import Answer, Use
 
@@ -143,7 +143,9 @@ def named(row: tuple[Any, ...]) -> str:
 
 
 @pytest.mark.parametrize(("gate", "changed", "order", "words"), SHUT, ids=[named(row) for row in SHUT])
-def test_a_gate_is_shut_and_says_why(gate: Gate, changed: dict[str, Any], order: dict[str, Any], words: tuple[str, ...]) -> None:
+def test_a_gate_is_shut_and_says_why(
+    gate: Gate, changed: dict[str, Any], order: dict[str, Any], words: tuple[str, ...]
+) -> None:
     answer = gate(proof(**changed), retirement_order(OLD, **order), NOW)
 
     assert isinstance(answer, Hold)
@@ -172,9 +174,7 @@ def test_a_hold_that_knows_its_end_is_open_then_and_not_a_second_earlier(
     if not isinstance(answer, Hold) or answer.until is None:
         return
     # A clear_since that is not there yet means: from now on. Freeze it, as the step does in its checkpoint.
-    begun = {
-        name: NOW for name in ("clear_since", "gone_since", "disabled_at") if name in changed and changed[name] is None
-    }
+    begun = {name: NOW for name in ("clear_since", "gone_since", "disabled_at") if name in changed and changed[name] is None}
 
     seen = proof(**{**changed, **begun})
     assert isinstance(gate(seen, asked, answer.until - SECOND), Hold)
@@ -239,7 +239,9 @@ def test_a_permit_is_given_behind_open_gates_and_dies_soon(entries: tuple[Gate, 
 
 
 @pytest.mark.parametrize(("gate", "changed", "order", "_"), SHUT, ids=[named(row) for row in SHUT])
-def test_a_permit_is_refused_behind_any_shut_gate(gate: Gate, changed: dict[str, Any], order: dict[str, Any], _: object) -> None:
+def test_a_permit_is_refused_behind_any_shut_gate(
+    gate: Gate, changed: dict[str, Any], order: dict[str, Any], _: object
+) -> None:
     for entries in TUPLES.values():
         if gate not in entries:
             continue

@@ -59,9 +59,7 @@ def test_the_webhook_accepts(accepted: dict[str, Any]) -> None:
         pytest.param({"password": '{"type": true}'}, "type is not a string", id="a boolean"),
         pytest.param({"password": '{"type": {"a": "b"}}'}, "type is not a string", id="a nested object"),
         pytest.param({"password": '{"credential_source": "x"}'}, "credential_source, which is not allowed", id="federation"),
-        pytest.param(
-            {"password": '{"service_account_impersonation_url": "x"}'}, "which is not allowed", id="impersonation"
-        ),
+        pytest.param({"password": '{"service_account_impersonation_url": "x"}'}, "which is not allowed", id="impersonation"),
         pytest.param({"password": '{"Type": "x"}'}, "Type, which is not allowed", id="another case"),
     ],
 )

@@ -33,6 +33,7 @@ from parts import (
 )
 from rotator import record as records
 from rotator import runbook, states
+from rotator.errors import Transient
 from rotator.key import KeyId
 from rotator.policy import Policy, Waits, Waves
 from rotator.record import Blocked, Evidence, Fact, Record, Replaced, Wait, Waiver, decode, encode
@@ -49,9 +50,11 @@ ROTATION_STATES: tuple[states.RotationState, ...] = (
     states.Staged(version=3, public_key=NEW, at=NOW),
     states.Creating(before=IDS, tries=1, at=NOW),
     states.Minted(key=key(staged=3), at=NOW),
-    states.Verified(key=key(staged=3), fences=FENCES),
+    states.Verified(key=key(staged=3), fences=FENCES, secrets=(version(1),)),
     states.Published(key=key(staged=3), secrets=(version(1),), fences=FENCES, at=NOW),
-    states.Done(key=key(), secrets=(version(1),), fences=FENCES, moved=2, left=(states.Left("live/garden-acme/web", "sleeps"),)),
+    states.Done(
+        key=key(), secrets=(version(1),), fences=FENCES, moved=2, left=(states.Left("live/garden-acme/web", "sleeps"),)
+    ),
     states.Superseded(
         by="puller-acme-prod-r2",
         key=key(),
@@ -96,7 +99,9 @@ FROZEN = Policy(
     ),
     waves=Waves(canary=1, canary_purposes=("testing",), growth=2.0, per_seed=5, limit=50, failure_budget=0),
 )
-EVIDENCE = Evidence(at=NOW, what="ordered, Planned", by="ann", facts=(Fact("why", "a test", {"shoots": 2, "part": 0.5, "k": "v"}),))
+EVIDENCE = Evidence(
+    at=NOW, what="ordered, Planned", by="ann", facts=(Fact("why", "a test", {"shoots": 2, "part": 0.5, "k": "v"}),)
+)
 
 
 def sample(state: states.AnyState) -> Record:
@@ -225,6 +230,24 @@ def test_a_rotation_never_runs_a_step_of_a_retirement() -> None:
     mixed += [msgspec.structs.replace(SAMPLES["Draining"], state=state) for state in ROTATION_STATES]
 
     assert [runbook.step(record, nowhere, NOW) for record in mixed] == [None] * len(mixed)
+
+
+def test_a_checkpoint_within_a_state_does_not_forget_the_attempts() -> None:
+    """Story: a worker that saved its token's expiry and then failed began at attempt one each time, for ever."""
+    record = msgspec.structs.replace(SAMPLES["Disabling"], attempts=7)
+
+    assert record.moved(states.Disabling(clear_since=NOW, fence=NOW + DAY), NOW, by="x").attempts == 7
+    assert record.moved(states.Disabled(at=NOW, fence=NOW, ids=()), NOW, by="x").attempts == 0
+
+
+def test_the_backoff_of_many_attempts_is_the_longest_one() -> None:
+    """Story: from the 45th attempt on the doubling overflowed a timedelta, and the worker died of it."""
+    patient = rotation(1, policy=Policy(attempts=1000))
+
+    for attempts in (1, 2, 44, 45, 999):
+        rest = runbook.tried_in_vain(msgspec.structs.replace(patient, attempts=attempts), Transient("503"), NOW)
+        assert isinstance(rest, Wait)
+        assert rest.until - NOW == min(runbook.BACKOFF * 2 ** min(attempts - 1, 20), runbook.LONGEST_BACKOFF)
 
 
 @pytest.mark.parametrize("name", SAMPLES)

@@ -48,6 +48,8 @@ def key_of(record: Record) -> PublicKey | None:
 def published(record: Record) -> bool:
     """The rotation put its key into Secrets, all of them."""
     state = record.state
+    if isinstance(state, Verified):
+        return bool(state.secrets)
     return isinstance(state, Published | Done) or (isinstance(state, Superseded) and state.published)
 
 
@@ -55,7 +57,7 @@ def wanted(records: Iterable[Record]) -> Wanted | None:
     """The newest published rotation's key; None before the first one."""
     for record, _ in reversed(rotations(records)):
         state = record.state
-        if isinstance(state, Published | Done | Superseded) and published(record) and state.key is not None:
+        if isinstance(state, Verified | Published | Done | Superseded) and published(record) and state.key is not None:
             return Wanted(record.id, state.key.public_key, state.secrets, not record.unfinished)
     return None
 
@@ -99,7 +101,7 @@ def secrets_of(records: Iterable[Record], public_key: PublicKey) -> tuple[Secret
     for record, order in rotations(every):
         if key_of(record) == public_key:
             found |= {SecretRef(p.garden, p.namespace, name(order.base, order.sequence)) for p in order.scope}
-            if isinstance(record.state, Published | Done | Superseded):
+            if isinstance(record.state, Verified | Published | Done | Superseded):
                 found |= set(record.state.secrets)
         found |= {ref for old in order.replaces if old.public_key == public_key for ref in old.secrets}
     for record in every:

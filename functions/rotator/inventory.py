@@ -224,7 +224,7 @@ def _hindrances(
         return []
     found: list[str] = []
     known = {view.key.public_key for view in keys}
-    found += [f"Secret {view.ref}: {remark}" for view in secrets for remark in view.remarks]
+    found += [f"Secret {view.ref}: {'; '.join(view.remarks)}" for view in secrets if view.remarks]
     found += [
         f"Secret {view.ref} holds key {short(view.public_key)}, which IAM does not list: deleted, or of another account"
         for view in secrets

@@ -14,7 +14,7 @@ from rotator.gates import Proof, Unsettled
 from rotator.key import Account, AccountKey, KeyFile, KeyId, PublicKey
 from rotator.memory import Memory
 from rotator.record import Record, RetirementOrder
-from rotator.secret import HeldSecret
+from rotator.secret import HeldSecret, SecretRef
 from rotator.shoot import Shoot, why_not_settled
 from rotator.states import DeletingSecrets, Disabled, Disabling, Draining
 from rotator.survey import Survey, look
@@ -47,7 +47,7 @@ def gather(record: Record, order: RetirementOrder, world: World, now: datetime) 
         retirement=record.id,
         unread=survey.unread,
         looked_at=len(survey.shoots),
-        references=references(survey, order.public_key, {ref.name for ref in known if ref in survey.secrets}),
+        references=references(survey, order.public_key, frozenset(known)),
         unsettled=unsettled,
         waived=tuple(f"{w.shoot} by {w.by}" for w in record.waivers if any(s.ref == w.shoot for s in survey.shoots)),
         secrets=holding,
@@ -80,7 +80,7 @@ def why_could_run(shoot: Shoot, base: str, memory: Memory) -> str:
     return why if why_not_settled(before) else ""
 
 
-def references(survey: Survey, public_key: PublicKey, known: set[str]) -> tuple[str, ...]:
+def references(survey: Survey, public_key: PublicKey, known: frozenset[SecretRef]) -> tuple[str, ...]:
     """Every place in scope that names a Secret which holds the key, or once held it by our books."""
     found: list[str] = []
     for shoot in survey.shoots:
@@ -88,7 +88,8 @@ def references(survey: Survey, public_key: PublicKey, known: set[str]) -> tuple[
         named += [("another field of its spec", other) for other in shoot.other_secrets]
         for where, name in named:
             held = survey.secret(shoot, name)
-            if (held is not None and held.holds(public_key)) or name in known:
+            ref = SecretRef(shoot.ref.garden, shoot.ref.namespace, name)
+            if (held is not None and held.holds(public_key)) or ref in known:
                 found.append(f"{shoot.ref} names {name} in {where}")
     found += [f"a binding names {held.ref}" for held in survey.holding(public_key) if held.ref in survey.bound]
     return tuple(found)

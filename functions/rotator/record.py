@@ -140,10 +140,15 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         return self.rest if isinstance(self.rest, Blocked) else None
 
     def moved(self, state: AnyState, now: datetime, *, by: str, facts: tuple[Fact, ...] = ()) -> "Record":
-        """The record in its next state, rested, with the move in its evidence."""
+        """The record in its next state, rested, with the move in its evidence. A checkpoint within a state is no progress."""
+        attempts = self.attempts if type(state) is type(self.state) else 0
         what = f"{name_of(self.state)} -> {name_of(state)}"
         return msgspec.structs.replace(
-            self, state=state, rest=None, attempts=0, evidence=(*self.evidence, Evidence(at=now, what=what, by=by, facts=facts))
+            self,
+            state=state,
+            rest=None,
+            attempts=attempts,
+            evidence=(*self.evidence, Evidence(at=now, what=what, by=by, facts=facts)),
         )
 
     def resting(self, rest: Wait | Blocked, now: datetime, *, by: str) -> "Record":

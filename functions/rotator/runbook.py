@@ -159,8 +159,8 @@ def superseded(record: Record, by: str) -> Superseded:
         key=key,
         staged=staged_of(record),
         public_key=books.key_of(record) if isinstance(record.order, RotationOrder) and record.order.to is None else None,
-        published=isinstance(state, Published),
-        secrets=state.secrets if isinstance(state, Published) else (),
+        published=books.published(record),
+        secrets=state.secrets if isinstance(state, Verified | Published) else (),
         fences=state.fences if isinstance(state, Verified | Published) else {},
     )
 

@@ -269,16 +269,21 @@ class Service:
             state = record.state
             if not isinstance(record.order, RetirementOrder) or not isinstance(state, Disabling | Disabled | Reenabling):
                 continue
-            ids = state.ids if isinstance(state, Disabled) else ()
-            if (
-                not record.order.public_key.startswith(word)
-                and not any(key_id.startswith(word) for key_id in ids)
-                and record.id != word
-            ):
+            if not record.order.public_key.startswith(word) and record.id != word and not self._is_id_of(word, record, now):
                 continue
             after = msgspec.structs.replace(record, state=Reenabling(fence=state.fence, by=by), rest=None, attempts=0)
             return self._act(after, record, now, f"{name_of(state)} -> Reenabling", by, why)
         raise Invalid((f"reenabling {word}: no retirement of such a key is disabling or disabled; see: rotator status",))
+
+    def _is_id_of(self, word: str, record: Record, now: datetime) -> bool:
+        """The word begins an id of the key that this retirement takes away: by its books, or, before it is disabled, by IAM."""
+        if isinstance(record.state, Disabled):
+            return any(key_id.startswith(word) for key_id in record.state.ids)
+        order = record.order
+        keys = [key.key for view in self.look(now, order.credential).credentials for key in view.keys]
+        return isinstance(order, RetirementOrder) and any(
+            key.id.startswith(word) and key.public_key == order.public_key for key in keys
+        )
 
     def suspend(self, subject: str, now: datetime, *, by: str, why: str) -> None:
         """Automation is suspended for this credential or, with "*", for everything: no write is sent any more."""

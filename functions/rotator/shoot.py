@@ -69,7 +69,8 @@ class Shoot(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A Shoot at one consistent read.
 
     `other_secrets`: Secret names in places other than spec.resources. `marked_at`: when our field manager last wrote it (UTC).
-    `touched`: somebody else wrote spec.resources since our mark, by managedFields.
+    `touched`: somebody else wrote spec.resources since our mark, by managedFields. `annotated`: it has a map of annotations, where
+    a patch can add one.
     """
 
     ref: ShootRef
@@ -96,6 +97,7 @@ class Shoot(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     mark: Mark | None = None
     marked_at: datetime | None = None
     touched: bool = False
+    annotated: bool = True
 
     def names(self) -> frozenset[str]:
         """Every Secret of the namespace that the Shoot names directly."""

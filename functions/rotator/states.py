@@ -47,10 +47,14 @@ class Minted(State, frozen=True):
 
 
 class Verified(State, frozen=True):
-    """The key works at every upstream. `fences`: until when a create of its Secret can land, per Garden."""
+    """The key works at every upstream. `fences`: until when a create of its Secret can land, per Garden.
+
+    `secrets`: where it was published before a namespace joined and the rotation came back here; it stays wanted meanwhile.
+    """
 
     key: Key
     fences: dict[str, datetime]
+    secrets: tuple[SecretRef, ...] = ()
 
 
 class Published(State, frozen=True):

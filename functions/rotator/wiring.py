@@ -5,7 +5,6 @@ one access token that is never refreshed: its expiry is the fence of everything 
 """
 
 import os
-import socket
 import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -53,7 +52,7 @@ class Wired:
             store=self.store,
             make_world=self.world,
             before=self.pace,
-            worker=f"{socket.gethostname()}:{os.getpid()}:{id(self)}",
+            worker=f"{os.uname().nodename}:{os.getpid()}:{id(self)}",
         )
 
     def world(self, credential: Email | None = None) -> World:
@@ -115,7 +114,7 @@ class Wired:
 
     def release_dead(self) -> None:
         """Claims that died with their process on this machine are released, so that nobody waits for their end."""
-        here = socket.gethostname()
+        here = os.uname().nodename
         for envelope in self.store.all():
             host, process, *_ = [*envelope.claimed_by.split(":"), ""]
             if host == here and process.isdigit() and not _alive(int(process)):

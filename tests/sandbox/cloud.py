@@ -95,8 +95,8 @@ class Cloud:
         self.google.stop()
 
     def __enter__(self) -> Self:
-        """Start."""
-        return self.start()
+        """Serve."""
+        return self if self._running else self.start()
 
     def __exit__(self, *_: object) -> None:
         """Stop."""
@@ -111,10 +111,10 @@ class Cloud:
             self.write_kubeconfigs(self._folder)
 
     def live(self, days: int) -> tuple[int, tuple[Pull, ...]]:
-        """Days have passed, and on each of them every cache has pulled. Gives the number of pulls and those that failed."""
-        count, failed = 0, ()
-        for _ in range(days):
-            self.advance(DAY)
+        """Days have passed, and every cache pulled every six hours. Gives the number of pulls and those that failed."""
+        count, failed = 0, tuple[Pull, ...]()
+        for _ in range(4 * days):
+            self.advance(DAY / 4)
             pulls = self.pull_everywhere()
             count += len(pulls)
             failed = (*failed, *(pull for pull in pulls if pull.fault))

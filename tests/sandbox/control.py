@@ -1,13 +1,13 @@
 """Watching and steering a running sandbox over HTTP, on a loopback port of its own.
 
-    GET    /operations?since=N   the ordered log after entry N
-    GET    /state                who runs which key, all keys, all Secrets of caches, the clock
-    POST   /clock                {"seconds": 86400}: time passes
-    POST   /pull                 every cache pulls once; lists failures
-    POST   /window               the maintenance window of every confined Shoot has come
-    POST   /faults               fields of sandbox.faults.Fault; answers its number
-    DELETE /faults               no fault is in force
-    POST   /settings             {"iam.works_after": 5, "live.webhook_down": true}: knobs of a service or of a Garden
+GET    /operations?since=N   the ordered log after entry N
+GET    /state                who runs which key, all keys, all Secrets of caches, the clock
+POST   /clock                {"seconds": 86400}: time passes
+POST   /pull                 every cache pulls once; lists failures
+POST   /window               the maintenance window of every confined Shoot has come
+POST   /faults               fields of sandbox.faults.Fault; answers its number
+DELETE /faults               no fault is in force
+POST   /settings             {"iam.works_after": 5, "live.webhook_down": true}: knobs of a service or of a Garden
 """
 
 import json

@@ -27,6 +27,9 @@ LAB = "garden-lab"
 CONFINED = ("live", SEARCH, "crawler")
 """The Shoot that takes new specs in its maintenance window only."""
 
+AWAKE_SHOOTS = 6
+"""Of the demo's credential: all but the sleeping one and the confined one."""
+
 PAST = timedelta(days=76)
 """How long ago the oldest key was made: the defaults of the policy begin its rotation at the age of 73 days."""
 

@@ -89,9 +89,9 @@ class Desk:
             for more in last[1:]:
                 sys.stdout.write(" " * start + more + "\n")
 
-    def pairs(self, pairs: Iterable[tuple[str, str]]) -> None:
+    def pairs(self, pairs: Iterable[tuple[str, str]], indent: int = 0) -> None:
         """Names and values, one below the other; a name that comes again is said once."""
-        every = list(pairs)
+        every = [(" " * indent + name, value) for name, value in pairs]
         width = max((len(name) for name, _ in every), default=0) + 2
         before = ""
         for name, value in every:
@@ -100,7 +100,7 @@ class Desk:
             lines = [value]
             if self.width and width + len(value) > self.width:
                 lines = textwrap.wrap(value, max(self.width - width, 24), break_on_hyphens=False, break_long_words=False)
-            sys.stdout.write(self.colour(f"{label:<{width}}", "bold") + (lines[0] if lines else "") + "\n")
+            sys.stdout.write(self.colour(f"{label:<{width}}", "" if indent else "bold") + (lines[0] if lines else "") + "\n")
             for more in lines[1:]:
                 sys.stdout.write(" " * width + more + "\n")
 
@@ -109,6 +109,11 @@ class Desk:
     def say(self, text: str) -> None:
         """A word to whoever watches."""
         sys.stderr.write(f"rotator: {text}\n")
+        sys.stderr.flush()
+
+    def mutter(self, text: str) -> None:
+        """A line of progress."""
+        sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
 
     def fault(self, fault: RotatorError) -> None:

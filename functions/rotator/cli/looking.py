@@ -63,7 +63,7 @@ def _show(desk: Desk, found: Inventory, *, detailed: bool) -> None:
     desk.table(fleet.CREDENTIALS, fleet.credential_rows(found))
     for view in found.credentials:
         desk.write()
-        desk.title(view.email)
+        desk.title(f"{view.email}  pulls from {', '.join(view.upstreams) or 'nowhere'}")
         desk.table(fleet.KEYS, fleet.key_rows(view, found.at), indent=2)
         desk.write()
         desk.table(fleet.SECRETS, fleet.secret_rows(view), indent=2)
@@ -90,10 +90,10 @@ def _show_plan(desk: Desk, one: plans.Plan, now: datetime) -> None:
     if one.due_at is None:
         desk.write("no Shoot uses a key of it: nothing to rotate")
         return
-    begins = f"due since {form.clock(one.due_at)}" if one.due_at <= now else f"due {form.ahead(one.due_at, now)}"
+    begins = form.since(one.due_at, now)
     if one.unfinished:
         desk.write(f"a rotation is under way: rotator status {one.unfinished}")
-    desk.write(f"A rotation is {begins}. It would be {one.rotation}, and it")
+    desk.write(f"A rotation is {begins if one.due_at <= now else 'due ' + begins}. It would be {one.rotation}, and it")
     for line in plans.summary(one):
         desk.write(f"  {line}")
     if one.mode == "observe":

@@ -14,6 +14,10 @@ SHOWN = 20
 """So many Shoots fit into a live view; those that have settled go first when there are more."""
 
 
+FEW = 3
+"""Facts of a step that a line tells; what comes with more is in the record."""
+
+
 class Watcher(Protocol):
     """Shows what `rotate` does."""
 
@@ -45,7 +49,7 @@ class Lines:
         if now == self._last and record.unfinished:
             return False
         self._last = now
-        self._desk.say(line(record))
+        self._desk.mutter(line(record))
         return True
 
 
@@ -56,30 +60,45 @@ def line(record: Record) -> str:
         why = "; ".join(record.blocked.why)
         return f"{record.id} is blocked ({record.blocked.code}): {why}; next: {record.blocked.next_command}"
     if isinstance(rest, Wait):
-        return f"{record.id} {name_of(record.state)}, waits until {rest.until:%Y-%m-%d %H:%M:%S} UTC: {'; '.join(rest.why)}"
+        return f"{record.id} {name_of(record.state)}, looks again {form.clock(rest.until)}: {'; '.join(rest.why)}"
     last = record.evidence[-1] if record.evidence else None
-    saw = "; ".join(fact.saw for fact in last.facts) if last else ""
-    return f"{record.id} {last.what if last else name_of(record.state)}" + (f": {saw}" if saw else "")
+    facts = last.facts if last else ()
+    saw = "; ".join(fact.saw for fact in facts[:FEW])
+    if len(facts) > FEW:
+        saw = f"{len(facts)} things checked: rotator describe {record.id}"
+    before, _, after = last.what.partition(" -> ") if last else ("", "", "")
+    what = after if before == after else last.what if last else name_of(record.state)
+    return f"{record.id} {what}" + (f": {saw}" if saw else "")
 
 
 class PlainWatcher:
-    """Lines, and a line for each Shoot that stands differently than before."""
+    """A line per step and per reason to wait, and one for each Shoot that stands differently than before."""
 
     def __init__(self, desk: Desk) -> None:
         """Nothing seen yet."""
         self._desk = desk
-        self._say = Lines(desk)
+        self._said: tuple[str, ...] = ()
+        self._news: tuple[str, tuple[str, ...]] = ("", ())
         self._seen: dict[str, Stand] = {}
 
     def record(self, record: Record) -> bool:
-        """See Watcher."""
-        return self._say(record)
+        """See Watcher. What a wait says of a single Shoot that has moved is left to `shoots`."""
+        news = (name_of(record.state), record.rest.why if record.rest else ())
+        changed, self._news = news != self._news, news
+        shown = tuple(f"{shoot} {verb} " for shoot in self._seen for verb in ("is", "has", "waits", "rolls"))
+        rest = record.rest if isinstance(record.rest, Wait) else None
+        words = [why for why in rest.why if not why.startswith(shown)] if rest else [line(record)]
+        if changed and tuple(words) != self._said:
+            self._said = tuple(words)
+            for word in words:
+                self._desk.mutter(f"{record.id} {name_of(record.state)}: {word}" if rest else word)
+        return changed
 
     def shoots(self, stands: tuple[Stand, ...]) -> None:
         """See Watcher."""
         for one in stands:
             if self._seen.get(one.shoot) != one and (one.word != "waits" or one.shoot in self._seen):
-                self._desk.say(f"  {one.shoot} {one.word}{': ' if one.why else ''}{one.why}")
+                self._desk.mutter(f"  {one.shoot} {one.word}{': ' if one.why else ''}{one.why}")
             self._seen[one.shoot] = one
 
     def word(self, text: str) -> None:

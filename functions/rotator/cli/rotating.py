@@ -121,7 +121,7 @@ def _conclude(desk: Desk, record: Record, retirements: tuple[Record, ...], now: 
         desk.say(f"{credential} lives on key {short(state.key.public_key)}; {form.counted(state.moved, 'Shoot')} moved{left}")
         for one in retirements:
             when = records.not_before(one, now)
-            soon = f"; its Secrets may be deleted {form.ahead(when, now)}" if when and one.order.at == now else ""
+            soon = f"; its Secrets are deleted on {form.clock(when)} at the earliest" if when else ""
             desk.say(f"the old key {records.key_of(one)} is being retired ({one.id}){soon}; carry it on with: rotator run")
     elif isinstance(state, Superseded):
         desk.say(f"{record.id} was superseded by {state.by}: rotator status {credential}")

@@ -50,7 +50,9 @@ def describe(asked: argparse.Namespace, desk: Desk) -> int:
     desk.write()
     desk.table(history.MILESTONES, history.milestone_rows(record, now))
     desk.write()
-    desk.table(history.HISTORY, history.history_rows(record))
+    for headline, seen in history.history(record):
+        desk.title(headline)
+        desk.pairs(seen, indent=4)
     return code_of([record])
 
 

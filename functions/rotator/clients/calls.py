@@ -7,10 +7,7 @@ translation happens outside the loop. Nothing here knows a driver: each client b
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import TypeVar
-
-import tenacity
 
 from rotator.errors import RotatorError, TokenExpired, Transient
 
@@ -34,6 +31,8 @@ def call(send: Callable[[], T], read: Reader, *, repeat: bool) -> T:
     try:
         if not repeat:
             return send()
+        import tenacity  # with its friends 30 ms, which `rotator status` need not pay
+
         loop = tenacity.Retrying(
             retry=tenacity.retry_if_exception(lambda fault: isinstance(fault, Exception) and _again(read(fault))),
             wait=tenacity.wait_exponential_jitter(multiplier=0.1, max=3.0, jitter=0.2),
@@ -69,6 +68,8 @@ class ServerClock:
         """A server said this in `Date` (whole seconds). Differences below two seconds are its rounding, not our skew."""
         if not date_header:
             return
+        from email.utils import parsedate_to_datetime  # 15 ms, as above
+
         try:
             said = parsedate_to_datetime(date_header)
         except ValueError:

@@ -10,7 +10,7 @@ from rotator.key import short
 from rotator.report import form
 from rotator.report.form import Row, Tree
 
-CREDENTIALS = ("CREDENTIAL", "MODE", "KEYS", "SECRETS", "SHOOTS", "UPSTREAMS", "ROTATION BEGINS")
+CREDENTIALS = ("CREDENTIAL", "MODE", "KEYS", "SECRETS", "SHOOTS", "ROTATION BEGINS")
 KEYS = ("KEY ID", "PUBLIC KEY", "ROLE", "AGE", "EXPIRES", "STATE", "SECRETS", "SHOOTS")
 SECRETS = ("SECRET", "PUBLIC KEY", "WRITTEN BY", "USED BY")
 
@@ -24,7 +24,6 @@ def credential_rows(inventory: Inventory) -> tuple[Row, ...]:
             str(len(view.keys)),
             str(len(view.secrets)),
             str(len(view.shoots)),
-            ", ".join(view.upstreams) or "-",
             begins(view, inventory.at),
         )
         for view in inventory.credentials
@@ -36,8 +35,7 @@ def begins(view: CredentialView, now: datetime) -> str:
     starts = [key.starts_at for key in view.keys if key.starts_at is not None]
     if not starts:
         return "-"
-    first = min(starts)
-    return form.ahead(first, now) if first > now else f"due since {form.clock(first)}"
+    return form.since(min(starts), now)
 
 
 def key_rows(view: CredentialView, now: datetime) -> tuple[Row, ...]:

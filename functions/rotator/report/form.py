@@ -46,8 +46,14 @@ def age(since: datetime, now: datetime) -> str:
 
 
 def ahead(at: datetime, now: datetime) -> str:
-    """A time to come, with how far away it is."""
-    return f"{clock(at)} (in {span(at - now)})" if at > now else "now"
+    """A time to come, without its zone for columns that name it, and how far away it is."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} (in {span(at - now)})" if at > now else "now"
+
+
+def since(at: datetime, now: datetime) -> str:
+    """A day to come or gone by, for what need not be told by the minute."""
+    day = f"{at.astimezone(UTC):%Y-%m-%d}"
+    return f"{day} (in {age(now, at)})" if at > now else f"due since {day}"
 
 
 def counted(number: int, noun: str) -> str:

@@ -59,7 +59,7 @@ def about(record: Record, now: datetime, suspensions: Sequence[Suspension] = ())
     return tuple(found)
 
 
-MILESTONES = ("STEP", "DONE", "NOT BEFORE", "NOTE")
+MILESTONES = ("STEP", "DONE", "NOT BEFORE (UTC)", "NOTE")
 
 
 def milestone_rows(record: Record, now: datetime) -> tuple[Row, ...]:
@@ -75,18 +75,15 @@ def milestone_rows(record: Record, now: datetime) -> tuple[Row, ...]:
     )
 
 
-HISTORY = ("WHEN", "BY", "WHAT", "SEEN")
-
-
-def history_rows(record: Record) -> tuple[Row, ...]:
-    """The evidence, one line per fact."""
-    found: list[Row] = []
-    for entry in record.evidence:
-        head = (f"{entry.at:%Y-%m-%d %H:%M:%S}", entry.by, entry.what)
-        facts = [f"{fact.name}: {fact.saw}" for fact in entry.facts] or [""]
-        found.append((*head, facts[0]))
-        found += [("", "", "", fact) for fact in facts[1:]]
-    return tuple(found)
+def history(record: Record) -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
+    """The evidence: a headline per entry, and below it what was seen, by name."""
+    return tuple(
+        (
+            f"{entry.at:%Y-%m-%d %H:%M:%S} UTC  {entry.what}  (by {entry.by})",
+            tuple((fact.name.replace("_", " "), fact.saw) for fact in entry.facts),
+        )
+        for entry in record.evidence
+    )
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):

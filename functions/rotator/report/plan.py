@@ -156,10 +156,10 @@ def summary(plan: Plan) -> tuple[str, ...]:
     how = "made here and uploaded" if plan.mint == "upload" else "created by Google"
     old = ", ".join(map(short, plan.replaces)) or "none in use"
     lines = [
-        f"mints   1 key, {how}; it replaces {old}",
+        f"mints   1 key, {how}; it replaces {'key' if len(plan.replaces) == 1 else 'keys'} {old}",
         f"writes  {form.counted(len(plan.secrets), 'Secret')}: {', '.join(map(str, plan.secrets)) or '-'}",
         f"moves   {form.counted(plan.count('moves') + plan.count('waits'), 'Shoot')} in {form.counted(plan.waves, 'wave')}"
-        + (f"; {plan.count('waits')} of them settle late" if plan.count("waits") else "")
+        + (f"; {plan.count('waits')} of them late" if plan.count("waits") else "")
         + (f"; {plan.count('skipped')} skipped" if plan.count("skipped") else ""),
         f"retires {form.counted(len(plan.replaces), 'key')}: deletes its Secrets, disables it, deletes it",
     ]

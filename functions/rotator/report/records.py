@@ -32,7 +32,7 @@ from rotator.states import (
 )
 from rotator.store import EVERYTHING, Suspension
 
-HEADERS = ("ID", "PHASE", "STATUS", "KEY", "AGE", "NEXT STEP", "NOT BEFORE")
+HEADERS = ("ID", "PHASE", "STATUS", "AGE", "NEXT STEP", "NOT BEFORE (UTC)")
 
 
 class Milestone(msgspec.Struct, frozen=True, kw_only=True):
@@ -164,23 +164,23 @@ def next_step(record: Record) -> str:
             to = record.order.to if isinstance(record.order, RotationOrder) else None
             return f"takes up key {short(to)}" if to else "makes a key"
         case Staged():
-            return "uploads the key"
+            return "uploads key"
         case Creating():
-            return "creates the key"
+            return "creates key"
         case Minted():
-            return "proves the key"
+            return "proves key"
         case Verified():
             return "writes Secrets"
         case Published():
             return "moves Shoots"
         case Draining() | DeletingSecrets(gone_since=None):
-            return "deletes its Secrets"
+            return "deletes Secrets"
         case DeletingSecrets() | Disabling():
-            return "disables the key"
+            return "disables key"
         case Disabled() | DeletingKey():
-            return "deletes the key"
+            return "deletes key"
         case Reenabling():
-            return "enables the key"
+            return "enables key"
         case _:
             return ""
 
@@ -201,7 +201,6 @@ def row(record: Record, now: datetime, suspensions: Sequence[Suspension] = ()) -
         record.id,
         name_of(record.state),
         status_of(record, suspensions),
-        key_of(record) or "-",
         form.age(record.order.at, now),
         next_step(record) or "-",
         form.ahead(when, now) if when else "-",

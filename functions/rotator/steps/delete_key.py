@@ -1,5 +1,6 @@
 """Runbook line 6, second half: the old key is deleted, and nothing of it is left."""
 
+from collections.abc import Iterator
 from datetime import datetime
 
 import msgspec
@@ -7,7 +8,7 @@ import msgspec
 from rotator import books
 from rotator.errors import Absent
 from rotator.gates import BEFORE_DELETING_A_KEY, ask, permit
-from rotator.key import Account, KeyId
+from rotator.key import Account, AccountKey, KeyId
 from rotator.proof import gather, keys_of
 from rotator.record import Blocked, Fact, Record, RetirementOrder, Wait
 from rotator.states import DeletingKey, Gone, Superseded
@@ -25,15 +26,15 @@ def delete_key(
     Again: a key that is gone stays gone; only "not found" counts as gone, never "forbidden".
     """
     account = world.accounts.account(order.credential, order.project)
-    keys = keys_of(account, order.public_key, world)
-    left = [key_id for key_id in state.ids if _there(key_id, account, world)]
-    if keys or left:
+    # Asked one by one as well: a stale list may lack a key, and one that somebody enabled must not be deleted unseen.
+    keys = (*keys_of(account, order.public_key, world), *_found(state.ids, account, world))
+    if keys:
         proof, _ = gather(record, order, world, now)
         proof = msgspec.structs.replace(proof, keys=keys)
         _, holds = ask(BEFORE_DELETING_A_KEY, proof, order, now)
         if holds:
             return rest(holds, proof, order, now)
-        for key_id in sorted({*left, *(key.id for key in keys)}):
+        for key_id in sorted({key.id for key in keys}):
             leave = permit(BEFORE_DELETING_A_KEY, proof, order, now, action="delete_key", subject=key_id)
             try:
                 world.accounts.delete(account, key_id, leave)
@@ -49,12 +50,12 @@ def delete_key(
     return Next(Gone(at=now, ids=state.ids), (Fact("gone", f"{len(state.ids)} ids deleted", {"ids": len(state.ids)}), *facts))
 
 
-def _there(key_id: KeyId, account: Account, world: World) -> bool:
-    try:
-        world.accounts.key(account, key_id)
-    except Absent:
-        return False
-    return True
+def _found(ids: tuple[KeyId, ...], account: Account, world: World) -> Iterator[AccountKey]:
+    for key_id in ids:
+        try:
+            yield world.accounts.key(account, key_id)
+        except Absent:
+            continue
 
 
 def _sweep(record: Record, order: RetirementOrder, world: World) -> tuple[Fact, ...]:

@@ -31,6 +31,9 @@ def delete_secrets(
         facts, holds = ask(BEFORE_DELETING_A_SECRET, proof, order, now)
         if holds:
             return rest(holds, proof, order, now, words)
+        names = ", ".join(str(held.ref) for held in proof.secrets)
+        if state.gone_since is not None:  # saved before the call: a crash after it must not leave the old time in force
+            return Next(DeletingSecrets(clear_since=state.clear_since), (Fact("back_again", names), *facts))
         for held in proof.secrets:
             if held.deleting:
                 continue
@@ -39,9 +42,6 @@ def delete_secrets(
                 world.gardens[held.ref.garden].delete_secret(held, leave)
             except (Absent, Conflict):
                 continue  # gone, or changed since it was read: the next look decides
-        names = ", ".join(str(held.ref) for held in proof.secrets)
-        if state.gone_since is not None:
-            return Next(DeletingSecrets(clear_since=state.clear_since), (Fact("back_again", names), *facts))
         return Wait(now + min(order.policy.waits.poll, order.policy.waits.request), (f"deleting {names}",), proof.seen)
     if state.gone_since is None:
         return Next(

@@ -27,16 +27,16 @@ def disable_key(
         ids = tuple(key.id for key in keys)
         fact = Fact("disabled", f"{len(keys)} ids disabled: {', '.join(key[:8] for key in ids)}", {"ids": len(ids)})
         return Next(Disabled(at=now, fence=state.fence, ids=ids), (fact,))
-    fence = world.accounts.fence()
-    if fence > state.fence:
-        return Next(
-            Disabling(clear_since=state.clear_since, fence=fence), (Fact("fence", "expiry of this worker's token is saved"),)
-        )
     proof, survey = gather(record, order, world, now)
     _, holds = ask(BEFORE_DISABLING_A_KEY, proof, order, now)
     if holds:
         words = move_on(record, order, survey, world) if not proof.unread else ()
         return rest(holds, proof, order, now, words)
+    fence = world.accounts.fence()
+    if fence > state.fence:
+        return Next(
+            Disabling(clear_since=state.clear_since, fence=fence), (Fact("fence", "expiry of this worker's token is saved"),)
+        )
     for key in keys:
         if not key.disabled:
             leave = permit(BEFORE_DISABLING_A_KEY, proof, order, now, action="disable_key", subject=key.id)

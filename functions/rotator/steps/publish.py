@@ -30,8 +30,7 @@ def publish(
     ours = books.all_secrets(records)
     survey = look_whole(books.scope(order.scope, world.books.scope()), world, also=sorted(ours))
     places = concerned(survey, order, ours)
-    fences = {place.garden: world.gardens[place.garden].fence() or now + UNKNOWN_TOKEN_LIFE for place in places}
-    unsaved = {garden: fence for garden, fence in fences.items() if fence > state.fences.get(garden, now)}
+    unsaved = unsaved_fences(state, places, world, now)
     private = material(state.key, order, world)
     if private is None:
         return Blocked(
@@ -45,7 +44,7 @@ def publish(
     missing = [draft for draft in drafts if survey.secrets.get(draft.ref) is None]
     if missing and unsaved:
         return Next(
-            Verified(key=state.key, fences={**state.fences, **unsaved}),
+            Verified(key=state.key, fences={**state.fences, **unsaved}, secrets=state.secrets),
             (Fact("fence", "expiry of the creating tokens is saved"),),
         )
     for draft in drafts:
@@ -59,12 +58,25 @@ def publish(
         return verdicts
     if state.key.staged is not None:
         world.staging.destroy(order.base, state.key.staged)
-    secrets = tuple(draft.ref for draft in drafts)
+    secrets = tuple(sorted({*state.secrets, *(draft.ref for draft in drafts)}))
     facts = (
         Fact("published", f"in {len(secrets)} namespaces: {', '.join(map(str, secrets))}", {"secrets": len(secrets)}),
         *verdicts,
     )
     return Next(Published(key=state.key, secrets=secrets, fences=state.fences, at=now), facts)
+
+
+def unsaved_fences(state: Verified, places: tuple[Place, ...], world: World, now: datetime) -> dict[str, datetime]:
+    """Until when a create could land, of Gardens whose saved fence is earlier.
+
+    Without an expiry to go by, half the assumed life must be left of the saved fence: it moves with `now` and would never do.
+    """
+    unsaved: dict[str, datetime] = {}
+    for garden in {place.garden for place in places}:
+        end, saved = world.gardens[garden].fence(), state.fences.get(garden, now)
+        if saved < (end or now + UNKNOWN_TOKEN_LIFE / 2):
+            unsaved[garden] = end or now + UNKNOWN_TOKEN_LIFE
+    return unsaved
 
 
 def target(order: RotationOrder, place: Place) -> SecretRef:

@@ -6,7 +6,7 @@ from rotator import books
 from rotator.memory import Memory
 from rotator.record import Blocked, Fact, Record, RotationOrder, Wait
 from rotator.secret import name
-from rotator.shoot import Shoot, why_not_movable
+from rotator.shoot import Shoot, failing, why_not_movable
 from rotator.states import Done, Left, Published, Verified
 from rotator.steps import Next
 from rotator.steps.moving import Goal, mark_confined, move_wave, reverted, why_left
@@ -28,7 +28,7 @@ def roll_out(
     survey = look_whole(books.scope(order.scope, world.books.scope()), world, also=sorted(ours))
     if any(target(order, place) not in state.secrets for place in concerned(survey, order, ours)):
         found = Fact("new_namespace", "a Shoot of another namespace uses the credential")
-        return Next(Verified(key=state.key, fences=state.fences), (found,))
+        return Next(Verified(key=state.key, fences=state.fences, secrets=state.secrets), (found,))
     new = name(order.base, order.sequence)
     goal = Goal(record.id, state.key.public_key, new, state.secrets, survey.upstreams(order.credential), ours)
     waiting = [shoot for shoot in survey.shoots if survey.moves(shoot, order.credential, new, ours)]
@@ -38,16 +38,21 @@ def roll_out(
     memory = Memory.of(record.seen)
     seen = memory.after(survey.shoots)
     if movable:
-        wave = move_wave(movable, moved, goal, record, order, survey, world, memory)
+        # One that has used up its time to settle holds no place in a wave any more, unless it fails: another goes instead.
+        given_up = [s for s in moved if memory.why_not_settled(s) and not failing(s) and not hope(s, state, order, memory, now)]
+        arrived = [shoot for shoot in moved if shoot not in given_up]
+        wave = move_wave(movable, arrived, goal, record, order, survey, world, memory)
         if wave.held:
             return Blocked("failure-budget", (wave.held,), f"rotator describe {record.id}")
+        if wave.dead and now < state.at + order.policy.waits.propagation:
+            return Wait(now + order.policy.waits.poll, (wave.dead,), seen)
         if wave.dead:
             return Blocked("wanted-key-dead", (wave.dead,), f"rotator rotate {order.credential} --new")
         if wave.words and not wave.patched and not wave.under_way and now >= state.at + order.policy.waits.settle:
             return Blocked("refused", wave.words, f"rotator retry {record.id}")
         counts = f"{len(moved) + wave.patched} of {len(waiting) + len(moved)} Shoots moved, {wave.under_way} to settle"
         return Wait(now + order.policy.waits.poll, (counts, *wave.words, *words), seen)
-    if pending := [f"{shoot.ref} {why}" for shoot in moved if (why := worth_waiting_for(shoot, state, order, memory, now))]:
+    if pending := [f"{shoot.ref} {why}" for shoot in moved if (why := hope(shoot, state, order, memory, now))]:
         counts = f"{len(moved) - len(pending)} of {len(moved)} moved Shoots settled"
         return Wait(now + order.policy.waits.poll, (counts, *pending[:5], *words), seen)
     left = [Left(str(shoot.ref), why_left(shoot, record.id)) for shoot in waiting]
@@ -60,7 +65,7 @@ def roll_out(
     return Next(Done(key=state.key, secrets=state.secrets, fences=state.fences, moved=len(moved), left=tuple(left)), facts)
 
 
-def worth_waiting_for(shoot: Shoot, state: Published, order: RotationOrder, memory: Memory, now: datetime) -> str:
+def hope(shoot: Shoot, state: Published, order: RotationOrder, memory: Memory, now: datetime) -> str:
     """Why a moved Shoot has not settled, while there is hope: not for ever, and not for one that nobody reconciles."""
     if shoot.ignored or shoot.deleting or now >= (shoot.marked_at or state.at) + order.policy.waits.settle:
         return ""

@@ -90,12 +90,11 @@ class KubernetesGarden:
 
     def move(self, shoot: Shoot, moves: Sequence[Move], mark: Mark) -> Shoot:
         """Point the entries at their new Secrets and mark the Shoot, in one patch. Raises: Conflict, Denied, Absent."""
-        patch = patches.move(shoot, moves, mark, bare=self._is_bare(shoot))
-        return shoots.read(self._item(self._transport.write(_patch(shoot), patch), shoot), self._name)
+        return shoots.read(self._item(self._change(shoot, patches.move(shoot, moves, mark)), shoot), self._name)
 
     def mark(self, shoot: Shoot, mark: Mark) -> None:
         """Write the mark only. Raises: Conflict, Denied, Absent."""
-        self._transport.write(_patch(shoot), patches.mark(shoot, mark, bare=self._is_bare(shoot)))
+        self._change(shoot, patches.mark(shoot, mark))
 
     def delete_secret(self, secret: HeldSecret, permit: Permit) -> None:
         """Delete exactly this Secret, by uid and resourceVersion. Raises: Absent, Conflict, StalePermit."""
@@ -113,14 +112,16 @@ class KubernetesGarden:
         """Let go of the connections."""
         self._transport.close()
 
-    def _is_bare(self, shoot: Shoot) -> bool:
-        return self._fresh(shoot).metadata.annotations is None
+    def _change(self, shoot: Shoot, patch: patches.Patch) -> bytes:
+        """The Shoot after the patch. One call: only a refusal is looked into, because a failed test does not say which."""
+        try:
+            return self._transport.write(_patch(shoot), patch)
+        except Conflict:
+            self._fresh(shoot)
+            raise
 
     def _fresh(self, shoot: Shoot) -> Item:
-        """The Shoot as it is now. Whether it has annotations decides the patch, and the tests can only say "no"; this says why.
-
-        Raises: Absent, Conflict.
-        """
+        """The Shoot as it is now, if it still is what was read. Raises: Absent, Conflict saying what changed."""
         item = self._item(self._transport.read(_request("get", shoot)), shoot)
         if item.metadata.uid != shoot.ref.uid:
             raise Conflict(f"Shoot {shoot.ref}: it was deleted and created anew since it was read; read again")

@@ -16,15 +16,15 @@ Operation = dict[str, object]
 Patch = list[Operation]
 
 
-def move(shoot: Shoot, moves: Sequence[Move], mark: Mark, *, bare: bool) -> Patch:
-    """The entries name their new Secrets and the Shoot is marked. `bare`: it has no annotations yet."""
+def move(shoot: Shoot, moves: Sequence[Move], mark: Mark) -> Patch:
+    """The entries name their new Secrets and the Shoot is marked."""
     after = _moved(shoot, moves)
-    return [*_identity(shoot), *_entries(moves), *_marks(mark, traces.fingerprint(after), bare=bare)]
+    return [*_identity(shoot), *_entries(moves), *_marks(after, mark)]
 
 
-def mark(shoot: Shoot, mark: Mark, *, bare: bool) -> Patch:
+def mark(shoot: Shoot, mark: Mark) -> Patch:
     """The Shoot is marked, nothing else."""
-    return [*_identity(shoot), *_marks(mark, traces.fingerprint(shoot), bare=bare)]
+    return [*_identity(shoot), *_marks(shoot, mark)]
 
 
 def judge(shoot: Shoot, moves: Sequence[Move], config: RegistryConfig) -> Patch:
@@ -82,14 +82,15 @@ def _entries(moves: Sequence[Move]) -> Patch:
     return patch
 
 
-def _marks(mark: Mark, seen: str, *, bare: bool) -> Patch:
+def _marks(shoot: Shoot, mark: Mark) -> Patch:
     root = "/metadata/annotations"
     patch: Patch = []
-    if bare:
-        # `add` would replace a map that somebody made meanwhile: the test refuses then.
+    if not shoot.annotated:
+        # `add` would replace a map that somebody made meanwhile: the test refuses then. The other way round, a map that went
+        # meanwhile is an absent path below: refused as well.
         patch = [_test(root, None), {"op": "add", "path": root, "value": {}}]
     return [
         *patch,
         {"op": "add", "path": f"{root}/{pointer(MARK)}", "value": str(mark)},
-        {"op": "add", "path": f"{root}/{pointer(SEEN)}", "value": seen},
+        {"op": "add", "path": f"{root}/{pointer(SEEN)}", "value": traces.fingerprint(shoot)},
     ]

@@ -37,6 +37,7 @@ def read(item: Item, garden: str) -> Shoot:
         unhealthy=_unhealthy(status.conditions),
         frozen_resources=_frozen(status.constraints),
         mark=_mark(annotations.mark),
+        annotated=metadata.annotations is not None,
     )
     return traces.added(found, metadata.managed_fields or (), annotations.seen) if found.mark else found
 

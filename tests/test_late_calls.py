@@ -1,0 +1,249 @@
+"""The late-call table of design.md, section 4: every mutating call, prepared and paused, sent in each later state.
+
+The worker that prepared it is dead; fresh workers carry on. Two policies: with the usual waits most late calls meet an expired
+token; with none of them ("fast", what an emergency uses) everything happens within the life of one token.
+"""
+
+import functools
+from datetime import timedelta
+from typing import Any, Literal
+
+import msgspec
+import pytest
+from crashes import Act, Crash, Trap, revived
+from ending import Ending
+from house import EMAIL, POLICY, House, house
+from late import WIRE, LateCall, Row, put
+from rotator.errors import Invalid
+from rotator.policy import Policy, Waits
+from rotator.states import Disabled
+from rotator.wiring import Wired
+from test_crash_matrix import first_key, help_out, look_around, order, order_back, roll, whole
+
+FAST = msgspec.structs.replace(
+    POLICY,
+    waits=Waits(
+        soak=timedelta(0),
+        idle=timedelta(0),
+        unknown_use=timedelta(0),
+        quiet=timedelta(minutes=1),
+        settle=timedelta(hours=1),
+        request=timedelta(seconds=2),
+        poll=timedelta(seconds=2),
+    ),
+)
+POLICIES = {"usual": POLICY, "fast": FAST}
+
+
+def until_disabled(lived_in: House, wired: Wired) -> None:
+    """The old key has been disabled, and is not yet deleted."""
+    wired.service.tick(lived_in.now())
+    for _ in range(200):
+        for record in wired.service.records()[0]:
+            if record.unfinished:
+                lived_in.carry(wired, record.id, most=1)
+        if any(isinstance(record.state, Disabled) for record in wired.service.records()[0]):
+            return
+    raise AssertionError("it was never disabled")
+
+
+def reenable(lived_in: House, wired: Wired) -> None:
+    """A person wants the old key back; refused when no retirement of it can be turned back any more."""
+    wired.service.reenable(first_key(lived_in), lived_in.now(), by="test", why="a test")
+
+
+CALLS: dict[str, tuple[Act, ...]] = {
+    "staging.prepare": (order, roll),
+    "staging.add": (order, roll),
+    "accounts.upload": (order, roll),
+    "accounts.create": (order, roll),
+    "gardens.create_secret": (order, roll),
+    "staging.destroy": (order, roll),
+    "gardens.move": (order, roll),
+    "gardens.delete_secret": (order, roll, whole),
+    "accounts.disable": (order, roll, whole),
+    "accounts.delete": (order, roll, whole),
+    "accounts.enable": (order, roll, until_disabled, reenable, whole),
+}
+"""How a history comes to the first call of this name."""
+
+
+def rollback(lived_in: House, wired: Wired) -> str:
+    order_back(lived_in, wired)
+    roll(lived_in, wired)
+    return "to the old key"
+
+
+def supersession(lived_in: House, wired: Wired) -> str:
+    wired.service.rotate(EMAIL, lived_in.now(), by="test", why="another one", new=True)
+    roll(lived_in, wired)
+    return "by a new rotation"
+
+
+def reenabled(lived_in: House, wired: Wired) -> str:
+    """Enabled again, still asserted: the call arrives within the fence."""
+    reenable(lived_in, wired)
+    for record in wired.service.records()[0]:
+        if record.unfinished:
+            lived_in.carry(wired, record.id, most=1)
+    return "enabled again"
+
+
+def long_reenabled(lived_in: House, wired: Wired) -> str:
+    reenable(lived_in, wired)
+    whole(lived_in, wired)
+    return "enabled for good"
+
+
+def let_go_again(lived_in: House, wired: Wired) -> str:
+    """Enabled for good, and then the person lets the retirement go on."""
+    long_reenabled(lived_in, wired)
+    for record in wired.service.records()[0]:
+        if record.blocked and record.blocked.code == "reenabled":
+            wired.service.retry(record.id, lived_in.now(), by="test", why="not needed after all")
+    until_disabled(lived_in, wired)
+    return "disabled once more"
+
+
+def completion(lived_in: House, wired: Wired) -> str:
+    whole(lived_in, wired)
+    return "all done"
+
+
+def an_hour(lived_in: House, wired: Wired) -> str:
+    lived_in.clock.advance(3660)
+    return "an hour later"
+
+
+def two_days(lived_in: House, wired: Wired) -> str:
+    whole(lived_in, wired)
+    lived_in.clock.advance(2 * 86400)
+    return "two days after all was done"
+
+
+STAGES = {
+    "after rollback": rollback,
+    "after supersession": supersession,
+    "after reenable": reenabled,
+    "long after reenable": long_reenabled,
+    "after reenable and retry": let_go_again,
+    "after completion": completion,
+    "an hour later": an_hour,
+    "two days after completion": two_days,
+}
+
+
+def history(
+    call: str, stage: str, policy: str, *, checkpoint: int = 0, acts: tuple[Act, ...] = ()
+) -> tuple[Row | None, list[str], int]:
+    """The row of this call at this stage (None when the history does not come there), stages passed, checkpoints made."""
+    chosen: Policy = POLICIES[policy]
+    if call == "accounts.create":
+        chosen = msgspec.structs.replace(chosen, mint="create")
+    with house(policy=chosen) as lived_in:
+        lived_in.populate(2)
+        foreign, _ = lived_in.hand_made_key()
+        trap = Trap(lived_in)
+        late = LateCall(lived_in, trap, name=call, checkpoint=checkpoint, release_at=stage)
+        trap.meddle = late.meddle
+        wired = trap.wire()
+        try:
+            for act in acts or CALLS[call]:
+                act(lived_in, wired)
+        except Crash:
+            wired = revived(trap)
+        else:
+            return None, [], late.checkpoints
+        go_on = STAGES.get(stage)
+        if go_on is not None:
+            try:
+                go_on(lived_in, wired)
+            except Invalid:
+                return None, late.passed, late.checkpoints
+            late.release()
+        wrong: list[str] = []
+        retried(lived_in, wired, acts or CALLS[call])
+        whole(lived_in, wired)
+        if not late.outcome:
+            return None, late.passed, late.checkpoints
+        lived_in.clock.advance(7200)
+        whole(lived_in, wired)
+        help_out(lived_in, wired)
+        wrong += judged(lived_in, wired, foreign)
+        return Row(late.label, stage, policy, late.outcome, tuple(wrong)), late.passed, late.checkpoints
+
+
+def retried(lived_in: House, wired: Wired, acts: tuple[Act, ...]) -> None:
+    """Whoever asked and got no answer asks again."""
+    if not wired.service.records()[0]:
+        acts[0](lived_in, wired)
+
+
+ASKS_A_PERSON = {"reenabled", "enabled-by-somebody", "unproven-key", "past-return", "no-secret-holds-it", "key-is-dead"}
+"""Blocks that are right where a late call, or a person's own order, has left a question that only a person can answer."""
+
+
+def judged(lived_in: House, wired: Wired, foreign: str) -> list[str]:
+    end = Ending(lived_in, wired)
+    wrong = [*lived_in.violations(), *end.judge()]
+    wanted = end.wanted.public_key if end.wanted else ""
+    wrong += end.rolled_out(wanted)
+    for record in end.records:
+        if record.unfinished and (record.blocked is None or record.blocked.code not in ASKS_A_PERSON):
+            wrong.append(f"{record.id} is left in {type(record.state).__name__}: {record.rest}")
+    left = {
+        key["public_key"]
+        for key_id, key in end.log.keys.items()
+        if key["state"] != "deleted" and key_id != foreign and key_id not in end.reported
+    }
+    kept = {r.order.public_key for r in end.records if r.kind == "retirement" and r.unfinished}  # type: ignore[union-attr]
+    if left - {wanted} - kept:
+        wrong.append(f"keys left on the account: {[key[:8] for key in left - {wanted}]}")
+    if end.log.keys[foreign]["state"] != "enabled":
+        wrong.append("the foreign key was touched")
+    return wrong
+
+
+@functools.cache
+def passed(call: str, policy: str) -> tuple[str, ...]:
+    """The states that an undisturbed recovery passes after this call was parked."""
+    _, stages, _ = history(call, "never", policy)
+    return tuple(stages)
+
+
+def table(call: str, policy: str, stages: tuple[str, ...]) -> None:
+    rows = [row for stage in stages if (row := history(call, stage, policy)[0]) is not None]
+    put(f"{call} {policy} {len(stages)}", rows)
+    wrong = [f"{row.call}, {row.stage}, {row.policy}: {row.outcome}; {line}" for row in rows for line in row.wrong]
+    assert rows
+    assert wrong == []
+
+
+@pytest.mark.parametrize("call", ["accounts.upload", "gardens.create_secret", "gardens.move", "accounts.disable"])
+def test_a_call_that_arrives_after_completion_does_no_harm(call: str) -> None:
+    table(call, "fast", ("after completion",))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("call", CALLS)
+def test_a_call_that_arrives_after_people_changed_their_minds_does_no_harm(call: str, policy: str) -> None:
+    table(call, policy, tuple(STAGES))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("call", CALLS)
+def test_a_call_that_arrives_in_any_later_state_does_no_harm(call: str, policy: str) -> None:
+    stages = passed(call, policy)
+    assert stages
+    table(call, policy, stages)
+
+
+def test_every_mutating_call_is_in_the_table() -> None:
+    from rotator.guard import MUTATING
+
+    every = {f"{neighbour}.{method}" for neighbour, methods in MUTATING.items() for method in methods}
+
+    assert every - {"gardens.judge", "books.withdraw"} == set(WIRE)
+    assert set(WIRE) - {"gardens.mark"} == set(CALLS)
