@@ -6,6 +6,7 @@ meets what is true (the log).
 
 import base64
 from dataclasses import dataclass, field
+from typing import Any
 
 from checker import Checker
 from house import EMAIL, House
@@ -34,11 +35,14 @@ class Ending:
         self.log.read(self.house.operations.since())
         self.wanted = books.wanted(self.records)
 
-    def judge(self, *, rotations: int | None = None) -> list[str]:
-        """Everything that is wrong, a line each. `rotations`: so many were ordered, triggers that came twice counted once."""
+    def judge(self, *, rotations: int | None = None, worthless: bool = False) -> list[str]:
+        """Everything that is wrong, a line each. `rotations`: so many were ordered, triggers that came twice counted once.
+
+        `worthless`: staged versions may be left whose keys IAM never knew; the next rotation that mints sweeps them.
+        """
         self._records_rest()
         self._keys_are_accounted_for()
-        self._nothing_is_left_in_staging()
+        self._nothing_is_left_in_staging(worthless=worthless)
         self._no_private_key_in_files()
         self._secrets_and_shoots_agree()
         begun = [record for record, _ in books.rotations(self.records)]
@@ -72,6 +76,7 @@ class Ending:
 
     def _keys_are_accounted_for(self) -> None:
         said = " ".join(fact.saw for record in self.records for entry in record.evidence for fact in entry.facts)
+        said += " ".join(line for view in self.wired.service.look(self.house.now()).credentials for line in view.hindrances)
         retiring = {r.order.public_key for r in self.records if r.kind == "retirement" and r.unfinished}  # type: ignore[union-attr]
         for public_key in self.log.minted:
             for key_id in self.live(public_key):
@@ -85,15 +90,19 @@ class Ending:
                 self.faults.append(f"I4 key {key_id[:8]}, which we minted, is neither wanted nor in retirement nor reported")
 
     def _is_reported(self, key_id: str, said: str) -> bool:
-        made_by_google = self.log.keys[key_id]["origin"] == "GOOGLE_PROVIDED" or self.log.keys[key_id]["origin"] == "GOOGLE"
+        made_by_google = self.log.keys[key_id]["origin"] == "GOOGLE"
         blocks = " ".join(why for record in self.records if record.blocked for why in record.blocked.why)
         return made_by_google and key_id[:8] in f"{said} {blocks}" and self.log.keys[key_id]["state"] == "enabled"
 
-    def _nothing_is_left_in_staging(self) -> None:
+    def _nothing_is_left_in_staging(self, *, worthless: bool) -> None:
         needed = {staged_of(record) for record in self.records if record.unfinished}
-        for number, state in staged(self.house).items():
-            if state != "destroyed" and number not in needed:
-                self.faults.append(f"I5 staged version {number} is {state}, and no unfinished rotation needs it")
+        for number, facts in staged(self.house).items():
+            if facts["state"] == "destroyed" or number in needed:
+                continue
+            if facts["public_key"] in self.log.keys_ever():
+                self.faults.append(f"I5 staged version {number} holds a key that IAM has or had, and nobody needs it")
+            elif not worthless:
+                self.faults.append(f"I5 staged version {number} is left, and no unfinished rotation needs it")
 
     def _no_private_key_in_files(self) -> None:
         marks = [pem.split("\n")[3].encode() for pem in self.house.google.key_files_issued()]
@@ -120,7 +129,7 @@ class Ending:
                 self.faults.append(f"I2 {'/'.join(where)} runs a key that does not work")
 
     def rolled_out(self, public_key: str) -> list[str]:
-        """What is wrong with "every Shoot names this key and runs this key, and it works"."""
+        """What is wrong with: "every Shoot names this key and runs this key, and it works"."""
         found = [] if self.works(public_key) else [f"key {public_key[:8]} does not work"]
         for where, shoot in self.log.shoots.items():
             if not shoot.exists:
@@ -137,10 +146,12 @@ class Ending:
         return any(isinstance(record.state, Creating) and record.blocked for record in self.records)
 
 
-def staged(house: House) -> dict[int, str]:
-    """The state of every staged version, by number, as the log has it."""
-    found: dict[int, str] = {}
+def staged(house: House) -> dict[int, dict[str, Any]]:
+    """Every staged version as the log has it last, by number."""
+    found: dict[int, dict[str, Any]] = {}
     for operation in house.operations.since():
         if operation.service == "secretmanager" and operation.outcome == "ok" and operation.facts.get("version") is not None:
-            found[operation.facts["version"]] = operation.facts["state"]
-    return found
+            found.setdefault(operation.facts["version"], {}).update(
+                {name: fact for name, fact in operation.facts.items() if fact is not None}
+            )
+    return {number: {"public_key": "", **facts} for number, facts in found.items()}

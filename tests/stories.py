@@ -14,11 +14,12 @@ from rotator.record import Blocked, Record, RetirementOrder, Wait
 from rotator.states import name_of
 from rotator.wiring import Wired
 from rotator.world import World
+from sandbox.garden.kind import SHOOTS
 
 OTHER_HOST = "us-docker.pkg.dev"
 V1, V2 = "puller-acme-prod-v1", "puller-acme-prod-v2"
 OLD = "ar-credentials"
-DAY = timedelta(days=1)
+DAY, MINUTES = timedelta(days=1), timedelta(minutes=2)
 SKIP = "registry-key-rotator/skip"
 
 
@@ -75,7 +76,7 @@ def public_key(h: House, key_id: str) -> str:
 # --- what is done ---
 
 
-def on(h: House, w: Wired, record: Record | str, laps: int = 30, minutes: float = 2) -> Record:
+def on(h: House, w: Wired, record: Record | str, laps: int = 5, minutes: float = 2) -> Record:
     """The record was carried on for some laps, waits of minutes included; longer waits end it."""
     record_id = record if isinstance(record, str) else record.id
     for _ in w.service.run(record_id, Laps(h.clock, timedelta(minutes=minutes), laps)):
@@ -121,7 +122,13 @@ def blocked(record: Record) -> Blocked:
 
 def retry(h: House, w: Wired, record: Record) -> Record:
     w.service.retry(record.id, h.now(), by="a person", why="mended")
-    return on(h, w, record)
+    return on(h, w, record, 30)
+
+
+def slow(h: House, seconds: float = 60.0) -> None:
+    """From now on every reconcile takes so long; the Shoots there are have been created before."""
+    for namespace, name in h.live.names(SHOOTS):
+        h.live.behave(namespace, name, duration=seconds)
 
 
 def finished(h: House, w: Wired) -> dict[str, str]:

@@ -412,7 +412,7 @@ def test_enter_disabling_secrets_are_gone() -> None:
         _, holds = ask(gates.ENTER_DISABLING, proof, record.order, now)
 
         assert [hold.gate for hold in holds if hold.gate == "secrets_are_gone"]
-        assert not isinstance(s.run(1).state, Disabling)
+        assert not isinstance(s.run(2).state, Disabling)
         assert [o.method for o in s.burnt()] == ["DELETE secrets"]
 
 

@@ -6,6 +6,7 @@ from house import EMAIL, HOST, NAMESPACE, house
 from rotator.states import Done, Draining, Gone
 from sandbox.garden.kind import SECRETS
 from stories import (
+    MINUTES,
     OLD,
     OTHER_HOST,
     SKIP,
@@ -23,6 +24,7 @@ from stories import (
     public_key,
     retirement_of,
     runs,
+    slow,
     told,
     until,
 )
@@ -119,7 +121,7 @@ def test_a_waived_shoot_does_not_hold_the_old_key_and_the_evidence_says_who() ->
 
 
 def test_a_confined_shoot_is_rolled_out_by_its_maintenance_and_by_nothing_else() -> None:
-    with house() as h:
+    with house(policy=policy(settle=MINUTES)) as h:
         old, _ = h.populate(1)
         h.shoot("calm", OLD, confined=True)
         w = h.wire()
@@ -140,7 +142,7 @@ def test_a_confined_shoot_is_rolled_out_by_its_maintenance_and_by_nothing_else()
 
 
 def test_an_owner_edits_a_confined_shoot_after_our_mark_and_is_waited_for_once_more() -> None:
-    with house() as h:
+    with house(policy=policy(settle=MINUTES)) as h:
         old, _ = h.populate(1)
         h.shoot("calm", OLD, confined=True)
         w = h.wire()
@@ -242,7 +244,8 @@ def test_an_owner_takes_our_move_back_and_is_reported_not_fought() -> None:
 
 def test_an_owner_takes_our_move_back_during_the_roll_out_and_the_rotation_ends_without_that_shoot() -> None:
     with house(policy=policy(growth=1.0)) as h:
-        h.populate(2, duration=60.0)
+        h.populate(2)
+        slow(h)
         w = h.wire()
         record = until(h, w, begin(h, w), "Published")
         on(h, w, record, 1)
@@ -260,7 +263,8 @@ def test_an_owner_takes_our_move_back_during_the_roll_out_and_the_rotation_ends_
 
 def test_a_new_shoot_in_a_new_namespace_gets_the_new_secret_too() -> None:
     with house() as h:
-        old, file = h.populate(1, duration=60.0)
+        old, file = h.populate(1)
+        slow(h)
         h.add_namespace("live", "garden-late")
         w = h.wire()
         record = until(h, w, begin(h, w), "Published")
@@ -430,7 +434,7 @@ def test_a_migrating_shoot_keeps_the_old_key_alive_and_moves_when_it_has_arrived
 
 
 def test_a_shoot_whose_owner_froze_its_resources_keeps_the_old_key_alive() -> None:
-    with house() as h:
+    with house(policy=policy(settle=MINUTES)) as h:
         old, _ = h.populate(1)
         h.shoot("icy", OLD, frozen=True)
         w = h.wire()

@@ -7,6 +7,7 @@ from house import EMAIL, NAMESPACE, house
 from rotator.record import Wait
 from rotator.states import Done, Published
 from stories import (
+    MINUTES,
     OLD,
     V1,
     begin,
@@ -18,6 +19,7 @@ from stories import (
     policy,
     retry,
     runs,
+    slow,
     told,
     until,
     watching,
@@ -30,7 +32,8 @@ def test_a_canary_goes_first_and_alone() -> None:
     with house(policy=ONE_BY_ONE) as h:
         h.populate(0)
         for name, options in (("api", {"purpose": "production"}), ("build", {"purpose": "development"}), ("web", {"purpose": "production"})):
-            h.shoot(name, OLD, duration=60.0, labels={"registry-key-rotator/canary": "true"} if name == "web" else {}, **options)
+            h.shoot(name, OLD, labels={"registry-key-rotator/canary": "true"} if name == "web" else {}, **options)
+        slow(h)
         w = h.wire()
         h.rotate(w)
 
@@ -44,7 +47,8 @@ def test_a_canary_goes_first_and_alone() -> None:
 
 def test_waves_grow_by_what_has_settled() -> None:
     with house(policy=ONE_BY_ONE) as h:
-        h.populate(7, duration=60.0)
+        h.populate(7)
+        slow(h)
         w = h.wire()
 
         h.rotate(w)
@@ -56,9 +60,10 @@ def test_waves_grow_by_what_has_settled() -> None:
 
 def test_no_more_shoots_of_one_seed_are_under_way_than_the_policy_allows() -> None:
     with house(policy=policy(growth=100.0, per_seed=2)) as h:
-        h.populate(5, duration=60.0)
+        h.populate(5)
         for number in range(3):
-            h.shoot(f"other-{number}", OLD, seed="gcp-us1", duration=60.0)
+            h.shoot(f"other-{number}", OLD, seed="gcp-us1")
+        slow(h)
         w = h.wire()
         h.rotate(w)
 
@@ -78,7 +83,7 @@ def test_no_more_shoots_of_one_seed_are_under_way_than_the_policy_allows() -> No
 
 
 def test_a_failing_canary_holds_the_roll_out_and_is_named_until_a_person_waives_it() -> None:
-    with house() as h:
+    with house(policy=policy(settle=MINUTES)) as h:
         _, _ = h.populate(3)
         h.live.behave(NAMESPACE, "shoot-0", outcome="Failed", text="node pool is broken")
         w = h.wire()
@@ -115,7 +120,7 @@ def test_a_failing_canary_that_was_mended_goes_on_after_retry() -> None:
 
 
 def test_a_failure_within_the_budget_stops_nobody() -> None:
-    with house(policy=policy(failure_budget=1, growth=100.0)) as h:
+    with house(policy=policy(failure_budget=1, growth=100.0, settle=MINUTES)) as h:
         h.populate(3)
         h.live.behave(NAMESPACE, "shoot-1", outcome="Failed")
         w = h.wire()
@@ -143,7 +148,8 @@ def test_a_shoot_that_failed_before_we_came_does_not_count() -> None:
 
 def test_the_wanted_key_is_tried_before_each_wave_and_a_dead_one_moves_nobody() -> None:
     with house(policy=policy(growth=1.0)) as h:
-        h.populate(3, duration=300.0)
+        h.populate(3)
+        slow(h, 300)
         w = h.wire()
         record = until(h, w, begin(h, w), "Published")
         record = on(h, w, record, 2)
@@ -151,7 +157,7 @@ def test_the_wanted_key_is_tried_before_each_wave_and_a_dead_one_moves_nobody() 
         assert isinstance(record.state, Published)
 
         h.google.iam.disable_by_google(record.state.key.id)
-        h.clock.advance(400)
+        h.clock.advance(700)
         record = on(h, w, record)
 
         assert blocked(record).code == "wanted-key-dead"

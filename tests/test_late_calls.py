@@ -12,11 +12,11 @@ import msgspec
 import pytest
 from crashes import Act, Crash, Trap, revived
 from ending import Ending
-from house import EMAIL, POLICY, House, house
+from house import EMAIL, POLICY, House, Laps, house
 from late import WIRE, LateCall, Row, put
 from rotator.errors import Invalid
 from rotator.policy import Policy, Waits
-from rotator.states import Disabled
+from rotator.states import Disabled, Verified
 from rotator.wiring import Wired
 from test_crash_matrix import first_key, help_out, look_around, order, order_back, roll, whole
 
@@ -29,7 +29,7 @@ FAST = msgspec.structs.replace(
         quiet=timedelta(minutes=1),
         settle=timedelta(hours=1),
         request=timedelta(seconds=2),
-        poll=timedelta(seconds=2),
+        poll=timedelta(seconds=20),
     ),
 )
 POLICIES = {"usual": POLICY, "fast": FAST}
@@ -45,6 +45,18 @@ def until_disabled(lived_in: House, wired: Wired) -> None:
         if any(isinstance(record.state, Disabled) for record in wired.service.records()[0]):
             return
     raise AssertionError("it was never disabled")
+
+
+def a_part(lived_in: House, wired: Wired) -> None:
+    """The rotation has come as far as a verified key, whose Secret is being written."""
+    for record in wired.service.records()[0]:
+        for after in wired.service.run(record.id, Laps(lived_in.clock)):
+            if isinstance(after.state, Verified):
+                break
+
+
+def order_another(lived_in: House, wired: Wired) -> None:
+    wired.service.rotate(EMAIL, lived_in.now(), by="test", why="another one", new=True)
 
 
 def reenable(lived_in: House, wired: Wired) -> None:
@@ -75,7 +87,7 @@ def rollback(lived_in: House, wired: Wired) -> str:
 
 
 def supersession(lived_in: House, wired: Wired) -> str:
-    wired.service.rotate(EMAIL, lived_in.now(), by="test", why="another one", new=True)
+    order_another(lived_in, wired)
     roll(lived_in, wired)
     return "by a new rotation"
 
@@ -185,7 +197,7 @@ ASKS_A_PERSON = {"reenabled", "enabled-by-somebody", "unproven-key", "past-retur
 
 def judged(lived_in: House, wired: Wired, foreign: str) -> list[str]:
     end = Ending(lived_in, wired)
-    wrong = [*lived_in.violations(), *end.judge()]
+    wrong = [*lived_in.violations(), *end.judge(worthless=True)]
     wanted = end.wanted.public_key if end.wanted else ""
     wrong += end.rolled_out(wanted)
     for record in end.records:
@@ -219,7 +231,7 @@ def table(call: str, policy: str, stages: tuple[str, ...]) -> None:
     assert wrong == []
 
 
-@pytest.mark.parametrize("call", ["accounts.upload", "gardens.create_secret", "gardens.move", "accounts.disable"])
+@pytest.mark.parametrize("call", ["accounts.upload", "gardens.create_secret", "accounts.disable"])
 def test_a_call_that_arrives_after_completion_does_no_harm(call: str) -> None:
     table(call, "fast", ("after completion",))
 
@@ -238,6 +250,36 @@ def test_a_call_that_arrives_in_any_later_state_does_no_harm(call: str, policy: 
     stages = passed(call, policy)
     assert stages
     table(call, policy, stages)
+
+
+SAVES: dict[str, tuple[Act, ...]] = {
+    "rotation and retirement": (order, roll, whole),
+    "way back": (order, roll, look_around, order_back, roll),
+    "supersession": (order, a_part, order_another, roll),
+    "reenable": (order, roll, until_disabled, reenable, whole),
+}
+"""Histories whose every save, claim aside, is held once: create (begin), save (a step), replace (withdraw, supersede, reenable)."""
+
+
+@functools.cache
+def checkpoints(name: str) -> int:
+    return history("", "never", "fast", acts=SAVES[name])[2]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("name", SAVES)
+def test_a_save_that_arrives_late_is_refused_or_harmless(name: str, part: int) -> None:
+    """At the next save of anybody, after rollback, after supersession and after completion."""
+    rows: list[Row] = []
+    for number in range(1, checkpoints(name) + 1)[part::4]:
+        _, later, _ = history("", "never", "fast", checkpoint=number, acts=SAVES[name])
+        for stage in (*later[:1], "after rollback", "after supersession", "after completion"):
+            row, _, _ = history("", stage, "fast", checkpoint=number, acts=SAVES[name])
+            rows += [row] if row is not None else []
+    put(f"save {name} {part}", rows)
+
+    assert [f"{row.call}, {row.stage}: {row.outcome}; {line}" for row in rows for line in row.wrong] == []
 
 
 def test_every_mutating_call_is_in_the_table() -> None:

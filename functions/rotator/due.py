@@ -60,8 +60,8 @@ def dead_key(view: CredentialView, now: datetime) -> KeyView | None:
 
 
 def lost_key(view: CredentialView) -> str:
-    """Empty, or that IAM's list lacks the wanted key. A list without any key may be one that could not be read."""
-    if view.wanted is None or not view.keys or any(key.key.public_key == view.wanted for key in view.keys):
+    """Empty, or that IAM's list lacks the wanted key; a list that could not be read lacks nothing."""
+    if view.wanted is None or not view.listed or any(key.key.public_key == view.wanted for key in view.keys):
         return ""
     return f"the wanted key (public key {short(view.wanted)}) is not at IAM any more: deleted by somebody"
 

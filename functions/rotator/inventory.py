@@ -56,7 +56,10 @@ class ShootView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CredentialView(msgspec.Struct, frozen=True, kw_only=True):
-    """One credential with all that was found. `charge` is None for an account that the configuration does not name."""
+    """One credential with all that was found. `charge` is None for an account that the configuration does not name.
+
+    `listed`: IAM's list of its keys was read; else `keys` is empty and says nothing.
+    """
 
     email: Email
     charge: Charge | None
@@ -67,6 +70,7 @@ class CredentialView(msgspec.Struct, frozen=True, kw_only=True):
     in_use: tuple[PublicKey, ...]
     wanted: PublicKey | None
     hindrances: tuple[str, ...]
+    listed: bool = True
 
 
 class Inventory(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,11 +114,13 @@ def take(
 def _credential(email: Email, charge: Charge | None, records: Sequence[Record], survey: Survey, world: World) -> CredentialView:
     hindrances: list[str] = []
     keys: tuple[AccountKey, ...] = ()
+    listed = False
     if charge is None:
         hindrances.append("rotator.toml names no such account: reported, never touched")
     else:
         try:
             keys = world.accounts.keys(world.accounts.account(charge.email, charge.project))
+            listed = True
         except Absent:
             hindrances.append(f"IAM knows no account {email} in project {charge.project}")
         except RotatorError as fault:
@@ -136,7 +142,7 @@ def _credential(email: Email, charge: Charge | None, records: Sequence[Record], 
         for key in sorted(keys, key=lambda key: key.made_at)
     )
     upstreams = survey.upstreams(email)
-    hindrances += _hindrances(charge, views, secrets, shoots, upstreams, in_use)
+    hindrances += _hindrances(charge, views if listed else None, secrets, shoots, upstreams, in_use)
     return CredentialView(
         email=email,
         charge=charge,
@@ -147,6 +153,7 @@ def _credential(email: Email, charge: Charge | None, records: Sequence[Record], 
         in_use=in_use,
         wanted=wanted.public_key if wanted else None,
         hindrances=tuple(hindrances),
+        listed=listed,
     )
 
 
@@ -214,7 +221,7 @@ def _shoot(shoot: Shoot, email: Email, survey: Survey) -> ShootView:
 
 def _hindrances(
     charge: Charge | None,
-    keys: Sequence[KeyView],
+    listed: Sequence[KeyView] | None,
     secrets: Sequence[SecretView],
     shoots: Sequence[ShootView],
     upstreams: Sequence[str],
@@ -223,12 +230,13 @@ def _hindrances(
     if charge is None:
         return []
     found: list[str] = []
+    keys = listed or ()
     known = {view.key.public_key for view in keys}
     found += [f"Secret {view.ref}: {'; '.join(view.remarks)}" for view in secrets if view.remarks]
     found += [
         f"Secret {view.ref} holds key {short(view.public_key)}, which IAM does not list: deleted, or of another account"
         for view in secrets
-        if keys and view.public_key not in known
+        if listed is not None and view.public_key not in known
     ]
     if len(keys) >= 9:  # noqa: PLR2004 - steps.stage.KEY_LIMIT; inventory does not import steps' internals
         found.append(f"the account has {len(keys)} user-managed keys; a rotation needs one of ten, and one is kept free")

@@ -4,7 +4,7 @@ One look at the scope (joined with today's configuration), the wanted key tried 
 provider's metric. A gate never reads for itself, so all gates of one decision speak of the same moment.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import msgspec
@@ -134,9 +134,13 @@ def keys_of(account: Account, public_key: PublicKey, world: World) -> tuple[Acco
     return tuple(key for key in world.accounts.keys(account) if key.public_key == public_key)
 
 
-def use_of(account: Account, public_key: PublicKey, world: World, since: datetime, now: datetime) -> Use:
-    """What the provider saw of the key from `since` to now less its lag, believed only if other keys show use."""
-    every = world.accounts.keys(account)
+def use_of(
+    public_key: PublicKey, every: Sequence[AccountKey], account: Account, world: World, since: datetime, now: datetime
+) -> Use:
+    """What the provider saw of the key from `since` to now less its lag, believed only if other keys show use.
+
+    `every`: all keys of the account, as they were listed for this decision.
+    """
     ids: list[KeyId] = [key.id for key in every if key.public_key == public_key]
     control = [key.id for key in every if key.public_key != public_key]
     if not ids:

@@ -69,8 +69,8 @@ class Shoot(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A Shoot at one consistent read.
 
     `other_secrets`: Secret names in places other than spec.resources. `marked_at`: when our field manager last wrote it (UTC).
-    `touched`: somebody else wrote spec.resources since our mark, by managedFields. `annotated`: it has a map of annotations, where
-    a patch can add one.
+    `touched`: somebody else wrote spec.resources since our mark, by managedFields. `annotated`: it has a map of annotations, to
+    which a patch can add.
     """
 
     ref: ShootRef

@@ -4,7 +4,7 @@ Everything that decides about references decides on a survey, so that one lap as
 read is part of the result: it keeps gates shut.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from rotator.errors import Transient, Unreadable
@@ -12,7 +12,7 @@ from rotator.key import Email, PublicKey
 from rotator.record import Place
 from rotator.secret import HeldSecret, SecretRef
 from rotator.shoot import Shoot
-from rotator.world import Move, World
+from rotator.world import Garden, Move, World
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,24 @@ def look(places: Iterable[Place], world: World, also: Sequence[SecretRef] = ()) 
 
     Again: the same calls; nothing is changed. Raises: Transient for what may be readable soon.
     """
+    return _look(places, world, also, lambda garden, namespace: garden.bindings(namespace))
+
+
+def look_whole(places: Iterable[Place], world: World, also: Sequence[SecretRef] = ()) -> Survey:
+    """All Shoots of these places, every Secret that they name, and the Secrets `also`: for steps that move Shoots.
+
+    They cannot decide on a part, and bindings are nothing to them: no cache takes its credential from one.
+    Raises: Transient naming what could not be read.
+    """
+    survey = _look(places, world, also, lambda *_: ())
+    if survey.unread:
+        raise Transient("; ".join(survey.unread))
+    return survey
+
+
+def _look(
+    places: Iterable[Place], world: World, also: Sequence[SecretRef], bindings: Callable[[Garden, str], Iterable[str]]
+) -> Survey:
     shoots: list[Shoot] = []
     secrets: dict[SecretRef, HeldSecret | None] = {}
     unread: list[str] = []
@@ -96,7 +114,7 @@ def look(places: Iterable[Place], world: World, also: Sequence[SecretRef] = ()) 
             continue
         try:
             here = garden.shoots(place.namespace)
-            names = set(garden.bindings(place.namespace))
+            names = set(bindings(garden, place.namespace))
         except Unreadable as fault:
             unread.append(str(fault))
             continue
@@ -112,11 +130,3 @@ def look(places: Iterable[Place], world: World, also: Sequence[SecretRef] = ()) 
             except Unreadable as fault:
                 unread.append(str(fault))
     return Survey(tuple(shoots), secrets, tuple(unread), frozenset(bound))
-
-
-def look_whole(places: Iterable[Place], world: World, also: Sequence[SecretRef] = ()) -> Survey:
-    """As `look`, for steps that cannot decide on a part. Raises: Transient naming what could not be read."""
-    survey = look(places, world, also)
-    if survey.unread:
-        raise Transient("; ".join(survey.unread))
-    return survey

@@ -4,7 +4,6 @@ The structs' own field types are the schema, so what `policy` and `settings` dec
 would do the same and stop at the first fault.
 """
 
-import difflib
 import json
 import math
 import re
@@ -186,5 +185,7 @@ def _is_struct(kind: Any) -> bool:
 
 
 def _meant(key: str, known: Mapping[str, object]) -> str:
+    import difflib  # noqa: PLC0415 - needed for a fault only, and costs every start milliseconds
+
     close = difflib.get_close_matches(key, known, n=1)
     return f"did you mean {close[0]}?" if close else "known here: " + ", ".join(known)

@@ -7,7 +7,7 @@ encodes at the pace that gardener-apiserver was measured at (gardener.md section
 """
 
 import json
-import resource
+import re
 import statistics
 import subprocess
 import sys
@@ -24,11 +24,14 @@ ROUNDS = 3
 PACE = 10_000.0
 GOAL_RATIO = 1.5
 GOAL_MB = 150.0
+GOAL_CLIENT = 0.1
+"""Ten times faster than the list of the `kubernetes` package."""
 
 
 def peak_mb() -> float:
-    """The most memory this process ever had."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """The most memory this process ever had; not by getrusage, which counts the process that started this one."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) / 1024
 
 
 def measure(mode: str, port: str) -> None:
@@ -111,7 +114,8 @@ def main() -> None:
     figures.put("scan_vs_floor", value=scan, unit="s", floor=floor, ratio=ratio, goal=GOAL_RATIO, met=ratio <= GOAL_RATIO)
     met = paced_ratio <= GOAL_RATIO
     figures.put("scan_vs_paced_floor", value=paced, unit="s", floor=paced_floor, ratio=paced_ratio, goal=GOAL_RATIO, met=met)
-    figures.put("scan_vs_client", value=scan, unit="s", floor=client, ratio=scan / client, goal=1.0, met=scan < client)
+    met = scan / client <= GOAL_CLIENT
+    figures.put("scan_vs_client", value=scan, unit="s", floor=client, ratio=scan / client, goal=GOAL_CLIENT, met=met)
     figures.put("scan_peak_mb", value=peak, unit="MB", goal=GOAL_MB, met=peak < GOAL_MB)
 
 

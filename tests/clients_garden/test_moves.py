@@ -32,6 +32,32 @@ def test_a_shoot_without_annotations_is_marked_too(caching: Neighbour) -> None:
     assert caching.shoot().mark == MARKED
 
 
+def test_a_move_is_one_call(caching: Neighbour) -> None:
+    before = caching.shoot()
+    known = len(caching.operations.since())
+
+    caching.client.move(before, move(before), MARKED)
+
+    assert [each.method for each in caching.operations.since(known) if each.service.startswith("garden:")] == ["PATCH shoots"]
+
+
+def test_annotations_that_came_or_went_meanwhile_are_a_conflict_and_nothing_is_lost(caching: Neighbour) -> None:
+    """The patch is made for the map that was read: it must neither replace a new one nor miss a gone one in silence."""
+    names = caching.server.shoot(NS, "api")["metadata"]["annotations"]
+    with_map = caching.shoot()
+    caching.server.annotate(NS, "api", dict.fromkeys(names))
+    without = caching.shoot()
+
+    with pytest.raises(Conflict):
+        caching.client.mark(with_map, MARKED)
+    caching.server.annotate(NS, "api", {"owner": "somebody"})
+    with pytest.raises(Conflict):
+        caching.client.mark(without, MARKED)
+
+    assert (with_map.annotated, without.annotated, caching.shoot().mark) == (True, False, None)
+    assert caching.server.shoot(NS, "api")["metadata"]["annotations"] == {"owner": "somebody"}
+
+
 def test_a_mark_leaves_the_spec_alone(caching: Neighbour) -> None:
     before = caching.shoot()
 
@@ -62,7 +88,7 @@ def test_a_move_whose_tests_fail_at_the_server_is_a_conflict(caching: Neighbour,
 def test_a_move_of_another_shoot_of_the_same_name_is_a_conflict(caching: Neighbour) -> None:
     before = caching.shoot()
     caching.server.delete_shoot(NS, "api")
-    caching.clock.advance(7200)
+    caching.clock.advance(1800)
     caching.server.catch_up()
     caching.server.create_shoot(NS, "api", {HOST: "ar"}, {"ar": "ar-v1"})
 
@@ -73,7 +99,7 @@ def test_a_move_of_another_shoot_of_the_same_name_is_a_conflict(caching: Neighbo
 def test_a_move_of_a_shoot_that_is_gone_is_absent(caching: Neighbour) -> None:
     before = caching.shoot()
     caching.server.delete_shoot(NS, "api")
-    caching.clock.advance(7200)
+    caching.clock.advance(1800)
 
     with pytest.raises(Absent):
         caching.client.move(before, move(before), MARKED)

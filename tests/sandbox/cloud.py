@@ -161,7 +161,7 @@ class Cloud:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self.write_kubeconfigs(folder)
-        probes = {upstream: image for upstream, image in self.images.items()}
+        probes = dict(self.images)
         tables = ['installation = "acme-caches"', ""]
         for name, namespaces in self.namespaces.items():
             tables += ["[[garden]]", f'name = "{name}"', f'kubeconfig = "kubeconfig-{name}.yaml"']

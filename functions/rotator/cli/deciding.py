@@ -69,11 +69,12 @@ def _tell(desk: Desk, wired: Wired, record: Record) -> None:
     from rotator.report import history
 
     suspensions = wired.service.store.suspensions()
-    now = book_time(wired.clock.now(), [record])
+    records, _ = wired.service.records(record.order.credential)
+    now = book_time(wired.clock.now(), records)
     if desk.json:
         desk.tree(history.described(record, now, suspensions))
     else:
-        show(desk, [record], suspensions, now, whole=True)
+        show(desk, records, suspensions, now, only={record.id})
 
 
 def _tell_subject(desk: Desk, subject: str, *, suspended: bool) -> None:

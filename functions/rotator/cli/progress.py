@@ -1,7 +1,7 @@
 """What is seen while something happens: plain lines anywhere, one live view on a terminal. All of it on stderr."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
 from rotator.cli.desk import Desk
@@ -71,6 +71,12 @@ def line(record: Record) -> str:
     return f"{record.id} {what}" + (f": {saw}" if saw else "")
 
 
+def besides(why: Iterable[str], shoots: Iterable[str]) -> list[str]:
+    """What is said besides how single Shoots stand, which is shown anyway."""
+    shown = tuple(f"{shoot} {verb} " for shoot in shoots for verb in ("is", "has", "waits", "rolls"))
+    return [each for each in why if not each.startswith(shown)]
+
+
 class PlainWatcher:
     """A line per step and per reason to wait, and one for each Shoot that stands differently than before."""
 
@@ -85,9 +91,8 @@ class PlainWatcher:
         """See Watcher. What a wait says of a single Shoot that has moved is left to `shoots`."""
         news = (name_of(record.state), record.rest.why if record.rest else ())
         changed, self._news = news != self._news, news
-        shown = tuple(f"{shoot} {verb} " for shoot in self._seen for verb in ("is", "has", "waits", "rolls"))
         rest = record.rest if isinstance(record.rest, Wait) else None
-        words = [why for why in rest.why if not why.startswith(shown)] if rest else [line(record)]
+        words = besides(rest.why, self._seen) if rest else [line(record)]
         if changed and tuple(words) != self._said:
             self._said = tuple(words)
             for word in words:
@@ -154,7 +159,7 @@ class LiveWatcher:
         order = sorted(self._stands, key=lambda one: one.word == "settled") if len(self._stands) > SHOWN else self._stands
         for stand in order[:SHOWN]:
             shoots.add_row("", stand.shoot, Text(stand.word, colour[stand.word]), Text(stand.why, "dim", overflow="ellipsis"))
-        rest = record.rest.why if record.rest and record.unfinished else ()
+        rest = besides(record.rest.why, [one.shoot for one in self._stands]) if record.rest and record.unfinished else []
         head = Text(f"{record.order.credential}  {record.id}", "bold")
         counted = [Text(f"  {rollout.counted(self._stands)}")] if self._stands else []
         tail = [Text(f"  {why}", "yellow" if record.blocked else "dim") for why in (*rest[:3], *self._words)]

@@ -41,13 +41,15 @@ def rotate(asked: argparse.Namespace, desk: Desk) -> int:
             record = follow(wired, begun.id, laps, watcher, stop)
         if isinstance(record.state, Done):
             service.tick(wired.clock.now(), credential)
-        shown = (record, *_retirements(wired, record))
+        every, unreadable = service.records(credential)
+        retirements = [one for one in every if isinstance(one.order, RetirementOrder) and one.unfinished]
+        only = {record.id, *(one.id for one in retirements)}
         suspensions, now = service.store.suspensions(), wired.clock.now()
     if desk.json:
-        desk.tree(history.status_tree(shown, (), suspensions, now, whole=True))
+        desk.tree(history.status_tree(every, unreadable, suspensions, now, only=only))
     else:
-        show(desk, shown, suspensions, now, whole=True)
-    _conclude(desk, record, shown[1:], now)
+        show(desk, every, suspensions, now, only=only)
+    _conclude(desk, record, retirements, now)
     return code_of([record])
 
 
@@ -108,12 +110,7 @@ def _tell_holder(wired: Wired, record_id: str, watcher: Watcher, now: datetime) 
         watcher.word(f"another process ({envelope.claimed_by}) carries {record_id} on; its claim lasts until {until}")
 
 
-def _retirements(wired: Wired, record: Record) -> tuple[Record, ...]:
-    every, _ = wired.service.records(record.order.credential)
-    return tuple(one for one in every if isinstance(one.order, RetirementOrder) and one.unfinished)
-
-
-def _conclude(desk: Desk, record: Record, retirements: tuple[Record, ...], now: datetime) -> None:
+def _conclude(desk: Desk, record: Record, retirements: list[Record], now: datetime) -> None:
     """In words: what has happened, and how it goes on."""
     state, credential = record.state, record.order.credential
     if isinstance(state, Done):

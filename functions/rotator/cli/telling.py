@@ -1,7 +1,7 @@
 """Commands that ask only the books, so they answer at once: status, describe, explain, version."""
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from rotator.cli import BLOCKED, FINE, PENDING, UNVERIFIED
@@ -20,19 +20,18 @@ def status(asked: argparse.Namespace, desk: Desk) -> int:
     with desk.opened() as wired:
         records, unreadable = wired.service.records()
         suspensions = wired.service.store.suspensions()
-        if asked.word and not any(asked.word == record.id for record in records):
+        now = book_time(wired.clock.now(), records)
+        only = {asked.word} & {record.id for record in records}
+        if asked.word and not only:
             credential = wired.service.credential(asked.word)
             records = tuple(record for record in records if record.order.credential == credential)
-        elif asked.word:
-            records = tuple(record for record in records if record.id == asked.word)
-        now = book_time(wired.clock.now(), records)
     if desk.json:
-        desk.tree(history.status_tree(records, unreadable, suspensions, now, whole=asked.all or bool(asked.word)))
+        desk.tree(history.status_tree(records, unreadable, suspensions, now, whole=asked.all, only=only))
     else:
-        show(desk, records, suspensions, now, whole=asked.all or bool(asked.word))
+        show(desk, records, suspensions, now, whole=asked.all, only=only)
     for line in unreadable:
         desk.say(line)
-    return code_of(records)
+    return code_of(record for record in records if not only or record.id in only)
 
 
 def describe(asked: argparse.Namespace, desk: Desk) -> int:
@@ -92,15 +91,21 @@ def version(_: argparse.Namespace, desk: Desk) -> int:
 
 
 def show(
-    desk: Desk, records: Iterable[Record], suspensions: Iterable[Suspension], now: datetime, *, whole: bool = False
+    desk: Desk,
+    records: Iterable[Record],
+    suspensions: Iterable[Suspension],
+    now: datetime,
+    *,
+    whole: bool = False,
+    only: Collection[str] = (),
 ) -> None:
-    """The records of each credential, and below them why they rest."""
+    """The records of each credential (`only` those with these ids), and below them why they rest."""
     from rotator.key import short
     from rotator.report import form, history
     from rotator.report import records as rows
 
     stops = tuple(suspensions)
-    found = history.standings(tuple(records), stops, whole=whole)
+    found = history.standings(tuple(records), stops, whole=whole, only=only)
     for stop in stops:
         what = "everything" if stop.subject == "*" else stop.subject
         desk.write(f"{what} is suspended since {form.clock(stop.at)} by {stop.by}: {stop.why}")

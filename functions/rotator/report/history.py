@@ -1,6 +1,6 @@
 """One record in full, and the credentials that all records speak of together."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 import msgspec
@@ -96,10 +96,15 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     suspended: Suspension | None
 
 
-def standings(every: Sequence[Record], suspensions: Sequence[Suspension], *, whole: bool = False) -> tuple[Standing, ...]:
-    """All credentials that have records. Shown: what is unfinished and the newest ended one of each kind; `whole`: all."""
+def standings(
+    every: Sequence[Record], suspensions: Sequence[Suspension], *, whole: bool = False, only: Collection[str] = ()
+) -> tuple[Standing, ...]:
+    """All credentials that have records. Shown: what is unfinished and the newest ended one of each kind; `whole`: all.
+
+    `only`: just these ids, and the credentials that they are of.
+    """
     found: list[Standing] = []
-    for credential in dict.fromkeys(record.order.credential for record in every):
+    for credential in dict.fromkeys(record.order.credential for record in every if not only or record.id in only):
         mine = [record for record in every if record.order.credential == credential]
         ended = [record for record in mine if not record.unfinished]
         newest = {record.kind: record.id for record in ended}
@@ -110,7 +115,7 @@ def standings(every: Sequence[Record], suspensions: Sequence[Suspension], *, who
                 credential=credential,
                 live=live,
                 live_since=records.reached(brought, Published) if brought else None,
-                shown=tuple(r for r in mine if whole or r.unfinished or r.id in newest.values()),
+                shown=tuple(r for r in mine if (r.id in only if only else whole or r.unfinished or r.id in newest.values())),
                 suspended=records.held(credential, suspensions),
             )
         )
@@ -118,7 +123,13 @@ def standings(every: Sequence[Record], suspensions: Sequence[Suspension], *, who
 
 
 def status_tree(
-    every: Sequence[Record], unreadable: Sequence[str], suspensions: Sequence[Suspension], now: datetime, *, whole: bool = False
+    every: Sequence[Record],
+    unreadable: Sequence[str],
+    suspensions: Sequence[Suspension],
+    now: datetime,
+    *,
+    whole: bool = False,
+    only: Collection[str] = (),
 ) -> Tree:
     """What is live, what is being replaced, and when: for machines."""
     return form.tree(
@@ -140,7 +151,7 @@ def status_tree(
                 ),
                 "records": [records.tree(record, now, suspensions) for record in one.shown],
             }
-            for one in standings(every, suspensions, whole=whole)
+            for one in standings(every, suspensions, whole=whole, only=only)
         ],
         suspensions=[{"subject": one.subject, "by": one.by, "why": one.why, "at": form.stamp(one.at)} for one in suspensions],
         unreadable=list(unreadable),

@@ -132,7 +132,10 @@ def _retirement(record: Record, order: RetirementOrder, now: datetime) -> tuple[
         note=f"after {form.span(quiet)} of silence; until it is disabled everything can be taken back by enabling",
     )
     over = isinstance(state, Withdrawn | Reenabling | Reenabled)
-    return tuple(_closed(each, over=over) for each in (secrets, disabled, deleted))
+    closed = [_closed(each, over=over) for each in (secrets, disabled, deleted)]
+    if isinstance(state, Reenabling | Reenabled):
+        closed[1] = msgspec.structs.replace(closed[1], note="and taken back by a person")
+    return tuple(closed)
 
 
 def _note_on_soak(clear: datetime | None, order: RetirementOrder, soak: timedelta) -> str:

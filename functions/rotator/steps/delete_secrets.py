@@ -50,7 +50,9 @@ def delete_secrets(
         )
     account = world.accounts.account(order.credential, order.project)
     since = now - order.policy.waits.idle - SIGHT
-    use = use_of(account, order.public_key, world, since, now) if order.published else Use(unknown="never published")
+    use = Use(unknown="never published")
+    if order.published:
+        use = use_of(order.public_key, world.accounts.keys(account), account, world, since, now)
     facts, holds = ask(ENTER_DISABLING, msgspec.structs.replace(proof, use=use), order, now)
     if holds:
         return rest(holds, proof, order, now, words)

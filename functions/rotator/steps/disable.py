@@ -53,10 +53,11 @@ def hold(
     """
     proof, _ = gather(record, order, world, now)
     account = world.accounts.account(order.credential, order.project)
-    keys = keys_of(account, order.public_key, world)
+    every = world.accounts.keys(account)
+    keys = tuple(key for key in every if key.public_key == order.public_key)
     proof = msgspec.structs.replace(proof, keys=keys)
     if keys and order.published:
-        proof = msgspec.structs.replace(proof, use=use_of(account, order.public_key, world, state.at, now))
+        proof = msgspec.structs.replace(proof, use=use_of(order.public_key, every, account, world, state.at, now))
     facts, holds = ask(ENTER_DELETING_KEY, proof, order, now)
     if holds:
         return rest(holds, proof, order, now)

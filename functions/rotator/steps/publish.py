@@ -7,6 +7,7 @@ from rotator.errors import Absent, Denied, Exists
 from rotator.key import Account, KeyFile, short
 from rotator.record import Blocked, Fact, Place, Record, RotationOrder, Wait
 from rotator.secret import Draft, HeldSecret, SecretRef, name
+from rotator.shoot import why_not_movable
 from rotator.states import Published, Verified
 from rotator.steps import Next
 from rotator.steps.verify import material
@@ -15,6 +16,9 @@ from rotator.world import World
 
 UNKNOWN_TOKEN_LIFE = timedelta(hours=24)
 """How long a create may come late when a Garden's credentials do not tell their expiry (client certificates)."""
+
+WEBHOOK = "admission webhook"
+"""How the words of a webhook's refusal begin; other refusals of a patch are Gardener's own, about the Shoot's state."""
 
 
 def publish(
@@ -132,11 +136,13 @@ def judged(
         for shoot in sorted(survey.shoots, key=lambda shoot: (shoot.deleting, shoot.ignored, shoot.ref)):
             here = (shoot.ref.garden, shoot.ref.namespace) == (draft.ref.garden, draft.ref.namespace)
             moves = survey.moves(shoot, order.credential, draft.ref.name, ours) if here else ()
-            if not moves or shoot.deleting or not shoot.caches:
+            if not moves or why_not_movable(shoot) or not shoot.caches:
                 continue
             try:
                 words = world.gardens[draft.ref.garden].judge(shoot, moves)
             except Denied as fault:
+                if WEBHOOK not in str(fault):
+                    continue  # it is about this Shoot, not about the Secret: another Shoot may be asked
                 why = f"the registry-cache webhook refuses Secret {draft.ref} (dry run on {shoot.ref.name}): {fault}"
                 return Blocked("webhook-refused", (why,), f"rotator retry {order.base}-r{order.sequence}")
             except Absent:

@@ -1,0 +1,34 @@
+"""`python -m bench`: every measurement, then a table of what was measured. A missed goal is said, not asserted."""
+
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent), str(HERE.parent.parent / "functions")]
+
+import figures  # noqa: E402
+from bench import calls, scan, startup  # noqa: E402
+
+PARTS = (
+    ("start-up of the command", startup.main),
+    ("calls of a rotation and its retirement", calls.main),
+    ("scan of 10,000 Shoots (a minute or two)", scan.main),
+)
+
+
+def main() -> None:
+    """Measure all; print."""
+    began = datetime.now(UTC).isoformat(timespec="seconds")
+    for number, (what, measure) in enumerate(PARTS, 1):
+        print(f"\n[{number}/{len(PARTS)}] {what} ...", flush=True)
+        start = time.perf_counter()
+        measure()
+        print(f"    took {time.perf_counter() - start:.0f} s", flush=True)
+    measured = {name: figure for name, figure in figures.read().items() if figure.get("at", "") >= began}
+    print(f"\n{figures.table(measured)}")
+
+
+if __name__ == "__main__":
+    main()

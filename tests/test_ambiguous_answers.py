@@ -1,0 +1,133 @@
+"""The effect happened and the client heard nothing: for every mutating request, and for worlds that answer late or oddly."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+import pytest
+import tally
+from house import POLICY, House, house
+from late import WIRE
+from rotator.wiring import Wired
+from sandbox.faults import Fault
+from test_crash_matrix import SCENARIOS, Mint, Scenario, help_out, judged
+
+LOST: dict[str, tuple[str, Mint]] = {
+    "staging.prepare": ("rotation", "upload"),
+    "staging.add": ("rotation", "upload"),
+    "staging.destroy": ("rotation", "upload"),
+    "accounts.upload": ("rotation", "upload"),
+    "accounts.create": ("rotation", "create"),
+    "gardens.create_secret": ("rotation", "upload"),
+    "gardens.move": ("rotation", "upload"),
+    "gardens.delete_secret": ("retirement", "upload"),
+    "accounts.disable": ("retirement", "upload"),
+    "accounts.delete": ("retirement", "upload"),
+}
+"""Where the first request of each kind is; `enable` and `mark` are below, they need a person and a confined Shoot."""
+
+WORLDS: dict[str, Callable[[House], None]] = {
+    "prompt": lambda _: None,
+    "stale lists": lambda h: setattr(h.google.iam, "stale", 120.0),
+    "slow to work": lambda h: setattr(h.google.iam, "works_after", 60.0),
+    "slow to stop": lambda h: setattr(h.google.iam, "stops_after", 60.0),
+    "stale and slow": lambda h: [setattr(h.google.iam, n, 60.0) for n in ("stale", "works_after", "stops_after")] and None,
+    "already exists": lambda h: setattr(h.google.iam, "duplicate_upload", "already exists"),
+    "same key": lambda h: setattr(h.google.iam, "duplicate_upload", "same key"),
+    "second key, stale": lambda h: [setattr(h.google.iam, "duplicate_upload", "second key"), setattr(h.google.iam, "stale", 120.0)]
+    and None,
+}
+
+
+def history(name: str, mint: Mint, faults: Sequence[Fault], world: Callable[[House], None]) -> tuple[int, list[str]]:
+    """How many answers were lost, and what is wrong in the end."""
+    scenario: Scenario = SCENARIOS[name]
+    with house(policy=msgspec.structs.replace(POLICY, mint=mint)) as lived_in:
+        lived_in.populate(2)
+        foreign, _ = lived_in.hand_made_key()
+        world(lived_in)
+        wired = lived_in.wire()
+        for act in scenario.before:
+            act(lived_in, wired)
+        past = len(lived_in.operations.since())
+        for fault in faults:
+            lived_in.faults.add(fault)
+        for act in scenario.under:
+            act(lived_in, wired)
+        lived_in.whole(wired)
+        help_out(lived_in, wired)
+        lost = [o for o in lived_in.operations.since(past) if not o.answered and o.mutating]
+        return len(lost), judged(lived_in, wired, scenario, mint, foreign)
+
+
+def lost(call: str, *, times: int = 1) -> Fault:
+    service, method = WIRE[call]
+    return Fault(service=service, method=method, when="after", answer="lost", times=times)
+
+
+def check(part: str, name: str, mint: Mint, faults: Sequence[Fault], world: str, *, least: int = 1) -> None:
+    answers, wrong = history(name, mint, faults, WORLDS[world])
+    tally.add("lost_answers", part, answers, unit="answers")
+    tally.add("lost_answer_violations", part, len(wrong), unit="faults", goal=0)
+    assert answers >= least
+    assert wrong == []
+
+
+@pytest.mark.parametrize("call", LOST)
+def test_a_lost_answer_is_found_out_by_reading(call: str) -> None:
+    check(f"{call} prompt", *LOST[call], [lost(call)], "prompt")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("world", [world for world in WORLDS if world != "prompt"])
+@pytest.mark.parametrize("call", [call for call in LOST if call.startswith(("accounts", "staging.add"))])
+def test_a_lost_answer_is_found_out_in_a_slow_world(call: str, world: str) -> None:
+    check(f"{call} {world}", *LOST[call], [lost(call)], world)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("times", [1, 2])
+def test_every_first_answer_is_lost(name: str, times: int) -> None:
+    """Each kind of request loses its first answers, all in one history."""
+    check(f"all {name} {times}", name, "upload", [lost(call, times=times) for call in WIRE], "prompt")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("world", WORLDS)
+@pytest.mark.parametrize("mint", ["upload", "create"])
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_slow_worlds_alone_change_nothing(name: str, mint: Mint, world: str) -> None:
+    check(f"none {name} {mint} {world}", name, mint, [], world, least=0)
+
+
+@dataclass(frozen=True)
+class Cap:
+    error: Literal["FAILED_PRECONDITION", "RESOURCE_EXHAUSTED"]
+    counts_disabled: bool
+
+
+@pytest.mark.parametrize("mint", ["upload", "create"])
+@pytest.mark.parametrize("error", ["FAILED_PRECONDITION", "RESOURCE_EXHAUSTED"])
+def test_an_account_that_fills_up_meanwhile_blocks_and_goes_on_after_retry(error: Any, mint: Mint) -> None:
+    """IAM's own cap is met between our look and our call; both shapes of its answer say the same to a person."""
+    with house(policy=msgspec.structs.replace(POLICY, mint=mint)) as lived_in:
+        lived_in.populate(2)
+        foreign, _ = lived_in.hand_made_key()
+        lived_in.google.iam.limit_error = error
+        lived_in.google.iam.key_limit = 2
+        wired = lived_in.wire()
+        blocked = lived_in.rotate(wired)
+        assert blocked.blocked is not None
+        code = blocked.blocked.code
+        lived_in.google.iam.key_limit = 10
+        wired.service.retry(blocked.id, lived_in.now(), by="test", why="there is room now")
+        lived_in.whole(wired)
+
+        assert code == "key-cap"
+        assert judged(lived_in, wired, SCENARIOS["rotation"], mint, foreign) == []
+
+
+def still_there(lived_in: House, wired: Wired) -> int:
+    return sum(1 for record in wired.service.records()[0] if record.unfinished)

@@ -1,0 +1,187 @@
+"""What people and machines read of records, inventories and plans."""
+
+from datetime import datetime, timedelta
+
+import msgspec
+import pytest
+
+from parts import BASE, DAY, EMAIL, HOUR, MINUTE, NEW, NOW, OLD, POLICY, account_key, key, retirement, rotation, shoot, version
+from rotator.inventory import Charge, CredentialView, KeyView, SecretView, ShootView
+from rotator.record import Blocked, Evidence, Fact, Record, Wait
+from rotator.report import form, history, plan, records, rollout
+from rotator.shoot import Reference, Shoot, why_not_movable, why_not_settled
+from rotator.states import DeletingSecrets, Disabled, Done, Draining, Gone, Published, Withdrawn
+from rotator.store import Suspension
+
+CLEAR = NOW - 2 * DAY
+
+
+def moved(record: Record, *entries: tuple[datetime, str, tuple[Fact, ...]]) -> Record:
+    evidence = tuple(Evidence(at=at, what=what, by="rotator", facts=facts) for at, what, facts in entries)
+    return msgspec.structs.replace(record, evidence=evidence)
+
+
+@pytest.mark.parametrize(
+    ("span", "text"),
+    [(timedelta(0), "0s"), (90 * timedelta(seconds=1), "90s"), (5 * MINUTE, "5m"), (3 * HOUR, "3h"), (76 * DAY, "76d"),
+     (36 * HOUR, "36h")],
+    ids=str,
+)  # fmt: skip
+def test_an_age_has_one_unit_as_in_kubectl(span: timedelta, text: str) -> None:
+    assert form.age(NOW - span, NOW) == text
+
+
+def test_times_for_machines_are_rfc_3339_in_utc() -> None:
+    assert form.stamp(NOW) == "2026-11-02T12:00:00Z"
+    assert form.stamp(None) is None
+
+
+def test_a_draining_key_says_when_each_next_step_may_happen() -> None:
+    found = records.milestones(retirement(OLD, Draining(since=CLEAR, clear_since=CLEAR)), NOW)
+
+    assert [one.earliest for one in found] == [
+        CLEAR + POLICY.waits.soak,
+        CLEAR + POLICY.waits.soak + POLICY.waits.request,
+        CLEAR + POLICY.waits.soak + POLICY.waits.request + POLICY.waits.quiet,
+    ]
+    assert form.clock(CLEAR + POLICY.waits.unknown_use) in found[1].note
+
+
+def test_the_soak_of_a_key_in_use_has_not_begun() -> None:
+    found = records.milestones(retirement(OLD, Draining(since=CLEAR)), NOW)
+
+    assert found[0].earliest == NOW + POLICY.waits.soak
+    assert "after the last Shoot has left it" in found[0].note
+
+
+def test_a_wait_that_is_longer_than_the_plan_is_believed() -> None:
+    until = NOW + 5 * HOUR
+    state = DeletingSecrets(clear_since=NOW - 8 * DAY, gone_since=NOW - HOUR)
+    record = msgspec.structs.replace(retirement(OLD, state), rest=Wait(until, ("its use is unknown",)))
+
+    assert records.not_before(record, NOW) == until
+    assert records.next_step(record) == "disables key"
+
+
+def test_a_disabled_key_is_deleted_after_the_quiet() -> None:
+    at = NOW - DAY
+    record = moved(
+        retirement(OLD, Disabled(at=at, fence=at, ids=())),
+        (at - HOUR, "DeletingSecrets -> DeletingSecrets", (Fact("secrets_gone", "404"),)),
+        (at, "Disabling -> Disabled", ()),
+    )
+    secrets, disabled, deleted = records.milestones(record, NOW)
+
+    assert (secrets.done_at, secrets.earliest) == (at - HOUR, None)
+    assert (disabled.done_at, disabled.earliest) == (at, None)
+    assert (deleted.done_at, deleted.earliest) == (None, at + POLICY.waits.quiet)
+
+
+@pytest.mark.parametrize("state", [Gone(at=NOW, ids=()), Withdrawn(why="wanted again")], ids=["gone", "withdrawn"])
+def test_what_has_ended_promises_nothing(state: Gone | Withdrawn) -> None:
+    record = retirement(OLD, state)
+
+    assert records.not_before(record, NOW) is None
+    assert records.status_of(record) == "Done"
+    assert records.why(record) == ()
+
+
+def test_a_blocked_record_says_code_reason_and_next_command() -> None:
+    block = Blocked("cannot-pull", ("403 at europe-docker.pkg.dev",), f"rotator retry {BASE}-r1")
+    tree = records.tree(msgspec.structs.replace(rotation(1), rest=block), NOW)
+
+    assert tree["status"] == "Blocked"
+    assert tree["not_before"] is None
+    assert tree["blocked"] == {"code": block.code, "why": list(block.why), "next_command": block.next_command}
+
+
+def test_a_suspension_is_the_first_reason() -> None:
+    stop = Suspension(subject=EMAIL, by="ann", why="holidays", at=NOW)
+    record = msgspec.structs.replace(rotation(1), rest=Wait(NOW + HOUR, ("propagation",)))
+
+    assert records.status_of(record, [stop]) == "Suspended"
+    assert records.why(record, [stop])[0].startswith("suspended by ann")
+
+
+def test_status_tells_what_is_live_and_what_is_being_replaced() -> None:
+    published = moved(
+        rotation(1, Done(key=key(), secrets=(version(1),), fences={}, moved=2, left=())),
+        (NOW - DAY, "Verified -> Published", ()),
+        (NOW - HOUR, "Published -> Done", ()),
+    )
+    tree = history.status_tree([published, retirement(OLD, Draining(since=NOW))], ["record x: unreadable"], [], NOW)
+    (found,) = tree["credentials"]
+
+    assert tree["schema"] == "registry-key-rotator/v1"
+    assert (found["live"]["public_key"], found["live"]["since"]) == (NEW, form.stamp(NOW - DAY))
+    assert found["replacing"] == [OLD]
+    assert tree["unreadable"] == ["record x: unreadable"]
+
+
+def test_status_shows_the_newest_ended_record_only_unless_asked_for_all() -> None:
+    ended = [rotation(number, Done(key=key(), secrets=(), fences={}, moved=0, left=())) for number in (1, 2)]
+
+    assert [one.id for one in history.standings(ended, [])[0].shown] == [ended[1].id]
+    assert len(history.standings(ended, [], whole=True)[0].shown) == 2
+
+
+def test_a_record_in_full_is_json_without_any_help() -> None:
+    record = moved(rotation(1), (NOW, "ordered, Planned", (Fact("why", "a test", {"tries": 3}),)))
+    text = msgspec.json.encode(history.described(record, NOW)).decode()
+
+    assert '"tries":3' in text
+    assert history.history(record)[0][1] == (("why", "a test"),)
+
+
+def view(*shoots: Shoot) -> CredentialView:
+    known = account_key(OLD, made_at=NOW - 80 * DAY)
+    return CredentialView(
+        email=EMAIL,
+        charge=Charge(email=EMAIL, project="acme-prod", base=BASE, policy=POLICY),
+        keys=(KeyView(key=known, role="in use", secrets=(), shoots=1, starts_at=POLICY.starts_at(known.made_at)),),
+        secrets=(SecretView(ref=version(7), public_key=OLD, ours=True, remarks=(), shoots=()),),
+        shoots=tuple(
+            ShootView(
+                shoot=one, secrets=tuple(r.secret for r in one.references), keys=(OLD,),
+                not_movable=why_not_movable(one), not_settled=why_not_settled(one),
+            )
+            for one in shoots
+        ),
+        upstreams=(), in_use=(OLD,), wanted=None, hindrances=(),
+    )  # fmt: skip
+
+
+def test_a_plan_names_the_next_free_secret_and_counts_every_shoot() -> None:
+    many = [shoot(f"shoot-{number}", purpose="production") for number in range(4)]
+    made = plan.make(view(*many, shoot("asleep", skip=True), shoot("window", confined=True)), [], NOW)
+
+    assert made is not None
+    assert [ref.name for ref in made.secrets] == [f"{BASE}-v8"]
+    assert (made.count("moves"), made.count("waits"), made.count("skipped")) == (4, 1, 1)
+    assert made.waves > 1
+
+
+def test_the_latest_dates_end_where_max_age_ends() -> None:
+    made = plan.make(view(shoot("one")), [], NOW)
+    assert made is not None
+    dates = {one.step: one for one in made.dates}
+
+    assert dates["old key disabled"].latest == NOW - 80 * DAY + POLICY.max_age
+    assert dates["rotation begins"].latest == made.due_at
+    assert sorted(one.latest for one in made.dates) == [one.latest for one in made.dates]
+    assert sorted(one.earliest for one in made.dates) == [one.earliest for one in made.dates]
+
+
+def test_an_account_that_the_configuration_does_not_name_has_no_plan() -> None:
+    assert plan.make(msgspec.structs.replace(view(), charge=None), [], NOW) is None
+
+
+def test_a_roll_out_is_told_shoot_by_shoot() -> None:
+    old, new = shoot("old", references=(Reference(0, "ar", "ar-credentials"),)), shoot("new")
+    late = shoot("late", generation=9)
+    order = rotation(1, Published(key=key(), secrets=(version(1),), fences={}, at=NOW))
+    found = {one.shoot.rpartition("/")[2]: one for one in rollout.stands(view(old, new, late), order)}
+
+    assert {name: one.word for name, one in found.items()} == {"old": "waits", "new": "settled", "late": "moved"}
+    assert found["late"].why
+    assert rollout.counted(tuple(found.values())) == "1 settled, 1 moved, 1 waits"
