@@ -25,7 +25,8 @@ from parts import (
     rotation,
 )
 from rotator import due
-from rotator.inventory import Charge, CredentialView, KeyView, role_of
+from rotator.inventory import role_of
+from rotator.view import Charge, CredentialView, KeyView
 from rotator.key import AccountKey, KeyId, PublicKey
 from rotator.record import Blocked, Record, Replaced
 from rotator.states import Disabling, Done, Draining, Gone, Minted, Planned, Superseded, Withdrawn
@@ -144,10 +145,13 @@ def test_a_wanted_key_that_somebody_deleted_at_iam_is_dead() -> None:
     assert "is not at IAM any more" in reason.why
 
 
-def test_a_list_without_any_key_proves_nothing() -> None:
+def test_a_list_that_could_not_be_read_proves_nothing_but_an_empty_one_does() -> None:
+    """After a retirement the wanted key is the account's only one: when somebody deletes it, the list is empty."""
     records = [rotation(1, DONE)]
+    empty = view([], records, in_use=(NEW,))
 
-    assert due.rotation(view([], records, in_use=(NEW,)), records, NOW) is None
+    assert due.rotation(msgspec.structs.replace(empty, listed=False), records, NOW) is None
+    assert due.rotation(empty, records, NOW) is not None
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from parts import BASE, DAY, EMAIL, HOUR, MINUTE, NEW, NOW, OLD, POLICY, account_key, key, retirement, rotation, shoot, version
-from rotator.inventory import Charge, CredentialView, KeyView, SecretView, ShootView
+from rotator.view import Charge, CredentialView, KeyView, SecretView, ShootView
 from rotator.record import Blocked, Evidence, Fact, Record, Wait
 from rotator.report import form, history, plan, records, rollout
 from rotator.shoot import Reference, Shoot, why_not_movable, why_not_settled

@@ -107,6 +107,7 @@ def secrets_of(records: Iterable[Record], public_key: PublicKey) -> tuple[Secret
     for record in every:
         if isinstance(record.order, RetirementOrder) and record.order.public_key == public_key:
             found |= set(record.order.secrets)
+        found |= {ref for met in record.met if met.public_key == public_key for ref in met.secrets}
     return tuple(sorted(found))
 
 
@@ -121,6 +122,7 @@ def all_secrets(records: Iterable[Record]) -> frozenset[SecretRef]:
             found |= set(secrets_of(every, key))
         if isinstance(record.order, RotationOrder):
             found |= {ref for old in record.order.replaces for ref in old.secrets}
+        found |= {ref for met in record.met for ref in met.secrets}
     return frozenset(found)
 
 

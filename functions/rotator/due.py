@@ -6,10 +6,10 @@ from datetime import datetime
 import msgspec
 
 from rotator import books
-from rotator.inventory import CredentialView, KeyView
 from rotator.key import PublicKey, short
 from rotator.policy import text
 from rotator.record import Record, RetirementOrder
+from rotator.view import CredentialView, KeyView
 
 
 class Reason(msgspec.Struct, frozen=True):

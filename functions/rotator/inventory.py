@@ -3,83 +3,15 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-import msgspec
-
 from rotator import books
 from rotator.errors import Absent, RotatorError
-from rotator.key import UNIVERSE, AccountKey, Email, PublicKey, base_name, short
-from rotator.policy import Policy
+from rotator.key import KEY_LIMIT, AccountKey, Email, PublicKey, short
 from rotator.record import Place, Record, RetirementOrder
-from rotator.secret import HeldSecret, SecretRef
+from rotator.secret import HeldSecret
 from rotator.shoot import Shoot, why_not_movable, why_not_settled
 from rotator.survey import Survey, look
+from rotator.view import Charge, CredentialView, Inventory, KeyView, SecretView, ShootView
 from rotator.world import World
-
-
-class Charge(msgspec.Struct, frozen=True, kw_only=True):
-    """A service account that the configuration lets us touch, with its policy and the base of all names."""
-
-    email: Email
-    project: str
-    base: str
-    policy: Policy
-
-
-class KeyView(msgspec.Struct, frozen=True, kw_only=True):
-    """One key of an account. `role`: in use, wanted, claimed, retiring, orphaned, unmanaged, or unused."""
-
-    key: AccountKey
-    role: str
-    secrets: tuple[SecretRef, ...]
-    shoots: int
-    starts_at: datetime | None
-
-
-class SecretView(msgspec.Struct, frozen=True, kw_only=True):
-    """One Secret of an account; `remarks`: what adoption should know."""
-
-    ref: SecretRef
-    public_key: PublicKey
-    ours: bool
-    remarks: tuple[str, ...]
-    shoots: tuple[str, ...]
-
-
-class ShootView(msgspec.Struct, frozen=True, kw_only=True):
-    """One Shoot of an account: which key it names, and whether it could move now."""
-
-    shoot: Shoot
-    secrets: tuple[str, ...]
-    keys: tuple[PublicKey, ...]
-    not_movable: str
-    not_settled: str
-
-
-class CredentialView(msgspec.Struct, frozen=True, kw_only=True):
-    """One credential with all that was found. `charge` is None for an account that the configuration does not name.
-
-    `listed`: IAM's list of its keys was read; else `keys` is empty and says nothing.
-    """
-
-    email: Email
-    charge: Charge | None
-    keys: tuple[KeyView, ...]
-    secrets: tuple[SecretView, ...]
-    shoots: tuple[ShootView, ...]
-    upstreams: tuple[str, ...]
-    in_use: tuple[PublicKey, ...]
-    wanted: PublicKey | None
-    hindrances: tuple[str, ...]
-    listed: bool = True
-
-
-class Inventory(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything at one look."""
-
-    at: datetime
-    credentials: tuple[CredentialView, ...]
-    idle_shoots: int
-    unread: tuple[str, ...]
 
 
 def take(
@@ -102,7 +34,7 @@ def take(
     chosen = sorted(email for email in emails if only in (None, email))
     charge_of = {charge.email: charge for charge in charges}
     views = tuple(
-        _credential(email, charge_of.get(email), [r for r in records if r.order.credential == email], survey, world)
+        _credential(email, charge_of.get(email), [r for r in records if r.order.credential == email], survey, world, now)
         for email in chosen
     )
     using = {shoot.shoot.ref for view in views for shoot in view.shoots}
@@ -111,7 +43,9 @@ def take(
     )
 
 
-def _credential(email: Email, charge: Charge | None, records: Sequence[Record], survey: Survey, world: World) -> CredentialView:
+def _credential(
+    email: Email, charge: Charge | None, records: Sequence[Record], survey: Survey, world: World, now: datetime
+) -> CredentialView:
     hindrances: list[str] = []
     keys: tuple[AccountKey, ...] = ()
     listed = False
@@ -142,7 +76,7 @@ def _credential(email: Email, charge: Charge | None, records: Sequence[Record], 
         for key in sorted(keys, key=lambda key: key.made_at)
     )
     upstreams = survey.upstreams(email)
-    hindrances += _hindrances(charge, views if listed else None, secrets, shoots, upstreams, in_use)
+    hindrances += _hindrances(charge, views if listed else None, secrets, shoots, upstreams, in_use, now)
     return CredentialView(
         email=email,
         charge=charge,
@@ -226,6 +160,7 @@ def _hindrances(
     shoots: Sequence[ShootView],
     upstreams: Sequence[str],
     in_use: Sequence[PublicKey],
+    now: datetime,
 ) -> list[str]:
     if charge is None:
         return []
@@ -238,7 +173,12 @@ def _hindrances(
         for view in secrets
         if listed is not None and view.public_key not in known
     ]
-    if len(keys) >= 9:  # noqa: PLR2004 - steps.stage.KEY_LIMIT; inventory does not import steps' internals
+    found += [
+        f"key {short(view.key.id)}, which Shoots use, does not work: disabled or expired; rotate now"
+        for view in keys
+        if view.role in {"wanted", "in use"} and not view.key.works_at(now)
+    ]
+    if len(keys) >= KEY_LIMIT:
         found.append(f"the account has {len(keys)} user-managed keys; a rotation needs one of ten, and one is kept free")
     found += [
         f"key {short(view.key.id)} is unmanaged: not in our books, never touched" for view in keys if view.role == "unmanaged"
@@ -253,17 +193,3 @@ def _hindrances(
     if len(in_use) > 1:
         found.append(f"{len(in_use)} keys of the account are in use; a rotation replaces all of them")
     return found
-
-
-__all__ = [
-    "UNIVERSE",
-    "Charge",
-    "CredentialView",
-    "Inventory",
-    "KeyView",
-    "SecretView",
-    "ShootView",
-    "base_name",
-    "role_of",
-    "take",
-]

@@ -19,6 +19,9 @@ TOKEN_URI = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address, an
 UNIVERSE = "googleapis.com"
 SHORT = 8
 
+KEY_LIMIT = 9
+"""IAM allows ten user-managed keys on an account; the tenth is left to a person in an emergency (invariant I3)."""
+
 
 def short(identity: str) -> str:
     """The first characters of a key's id or public key, as tables and names show them."""

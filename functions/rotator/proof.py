@@ -13,7 +13,7 @@ from rotator import books
 from rotator.gates import Proof, Unsettled
 from rotator.key import Account, AccountKey, KeyFile, KeyId, PublicKey
 from rotator.memory import Memory
-from rotator.record import Record, RetirementOrder
+from rotator.record import PLACE, Place, Record, RetirementOrder
 from rotator.secret import HeldSecret, SecretRef
 from rotator.shoot import Shoot, why_not_settled
 from rotator.states import DeletingSecrets, Disabled, Disabling, Draining
@@ -29,7 +29,9 @@ def gather(record: Record, order: RetirementOrder, world: World, now: datetime) 
     """
     records = world.books.records(order.credential)
     known = books.secrets_of(records, order.public_key)
-    survey = look(books.scope(order.scope, world.books.scope()), world, also=known)
+    given_up = {word.removeprefix(PLACE) for word in record.confirmed if word.startswith(PLACE)}
+    places = {*books.scope(order.scope, world.books.scope()), *(Place(ref.garden, ref.namespace) for ref in known)}
+    survey = look((place for place in places if str(place) not in given_up), world, also=known)
     memory = Memory.of(record.seen)
     waived = {waiver.shoot: waiver for waiver in record.waivers}
     unsettled = tuple(

@@ -98,6 +98,10 @@ class RetirementOrder(Order, frozen=True, kw_only=True, tag="retirement"):
     secrets: tuple[SecretRef, ...]
 
 
+PLACE = "place "
+"""Begins a confirmation that names a place: a person says that nothing there needs the key, although nobody can look."""
+
+
 class Waiver(msgspec.Struct, frozen=True, kw_only=True):
     """A person takes responsibility for one Shoot that has not settled; it binds to the uid, not to the name."""
 
@@ -111,6 +115,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     """Where an order stands. `rest` is beside the state, so that `retry` knows where to go on.
 
     `confirmed`: steps that a person has let pass. `attempts`: begun and not got further, deaths included. `seen`: see `memory`.
+    `met`: old keys in Secrets that came to light after the order; Shoots are moved away only when the Secret is in the books.
     """
 
     id: str
@@ -123,6 +128,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     confirmed: tuple[str, ...] = ()
     waivers: tuple[Waiver, ...] = ()
     seen: bytes = b""
+    met: tuple[Replaced, ...] = ()
 
     @property
     def kind(self) -> str:

@@ -136,7 +136,8 @@ def advance(record: Record, world: World, now: datetime) -> Record:
     if outcome is None:
         return record
     if isinstance(outcome, Next):
-        return record.moved(outcome.state, now, by=by, facts=outcome.facts)
+        after = record.moved(outcome.state, now, by=by, facts=outcome.facts)
+        return msgspec.structs.replace(after, met=(*record.met, *outcome.met))
     return msgspec.structs.replace(record.resting(outcome, now, by=by), attempts=0)
 
 

@@ -8,10 +8,10 @@ import msgspec
 from rotator import books, due, inventory
 from rotator.errors import Halted, Invalid, Permanent
 from rotator.guard import Sending, guarded
-from rotator.inventory import Charge, CredentialView, Inventory
 from rotator.key import Email, PublicKey, short
 from rotator.ledger import Ledger
 from rotator.record import (
+    PLACE,
     Evidence,
     Fact,
     Place,
@@ -27,6 +27,7 @@ from rotator.runbook import Laps, run, superseded, suspended
 from rotator.shoot import ShootRef
 from rotator.states import Disabled, Disabling, Draining, Planned, Reenabled, Reenabling, name_of
 from rotator.store import Store, Suspension
+from rotator.view import Charge, CredentialView, Inventory
 from rotator.world import World
 
 
@@ -114,6 +115,8 @@ class Service:
             if record.unfinished and not new and (target is None or order.to == target):
                 return record
         view = self.look(now, credential).credentials[0]
+        if not view.shoots and not records:
+            raise Invalid((f"rotating {credential}: no Shoot in scope uses it; see: rotator discover",))
         return self._begin(charge, view, records, now, by=by, why=why, to=target)
 
     def tick(self, now: datetime, only: Email | None = None) -> tuple[tuple[Record, ...], Inventory]:
@@ -248,11 +251,17 @@ class Service:
     def waive(self, record_id: str, shoot: str, now: datetime, *, by: str, why: str) -> Record:
         """The person takes responsibility for one Shoot that has not settled: the record no longer waits for it.
 
-        `shoot`: garden/namespace/name. Raises: Invalid when there is no such Shoot in scope, or no reason is given.
+        `shoot`: garden/namespace/name; or garden/namespace, for a place that cannot be read any more.
+        Raises: Invalid when there is no such Shoot in scope, or no reason is given.
         """
         record = self.record(record_id)
         if not why:
             raise Invalid((f"waiving {shoot} for {record_id}: say why with --reason; it stays in the evidence",))
+        if shoot.count("/") == 1:
+            given_up = (*record.confirmed, f"{PLACE}{shoot}")
+            return self._act(
+                msgspec.structs.replace(record, confirmed=given_up, rest=None), record, now, f"waived {shoot}", by, why
+            )
         found = [ref for ref in self._all_shoots() if str(ref) == shoot]
         if not found:
             raise Invalid((f"waiving {shoot} for {record_id}: no such Shoot in scope; write it as garden/namespace/name",))

@@ -15,13 +15,13 @@ from urllib.parse import urlsplit
 from rotator.clients.calls import ServerClock
 from rotator.errors import Halted, Invalid, RotatorError
 from rotator.guard import Sending
-from rotator.inventory import Charge
 from rotator.key import Email
 from rotator.ledger import Ledger
 from rotator.record import Place
 from rotator.service import Service
 from rotator.settings import GardenSettings, Settings, load
 from rotator.stores.sqlite import SqliteStore
+from rotator.view import Charge
 from rotator.world import Garden, World
 
 if TYPE_CHECKING:

@@ -120,6 +120,10 @@ name-taken
     A Secret of the name that this rotation needs is there already, with other content. It is left alone. Rotate
     with --new, which takes the next name.
 
+nobody-uses-it
+    No Shoot in scope uses this credential any more, so there is no place to put a new key. Retry when a Shoot does, or
+    leave it: the unused key harms nobody.
+
 no-credentials
     The rotator has no identity at Google on this machine, or its login has expired. Log in with the next command,
     then retry.
@@ -148,6 +152,10 @@ past-return
 precondition
     IAM refused without saying why. Most often it is an organisation policy, or ten keys. The next command lists the
     keys; look at the policies, too, then retry.
+
+re-created
+    A Secret with the old key was deleted several times and is back each time: somebody or some tool writes it again.
+    Stop that at its source, then retry. The old key works until then.
 
 realm-mismatch
     A registry named another host as the place to log in. The key was not sent there. Check that the upstream is the

@@ -7,9 +7,9 @@ import msgspec
 
 from rotator.cli import ERROR, FINE, PENDING
 from rotator.cli.desk import Desk
-from rotator.inventory import CredentialView, Inventory
 from rotator.report import fleet, form
 from rotator.report import plan as plans
+from rotator.view import CredentialView, Inventory
 from rotator.wiring import Wired
 
 

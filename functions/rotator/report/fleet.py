@@ -5,10 +5,10 @@ from datetime import datetime
 
 import msgspec
 
-from rotator.inventory import CredentialView, Inventory, KeyView
 from rotator.key import short
 from rotator.report import form
 from rotator.report.form import Row, Tree
+from rotator.view import CredentialView, Inventory, KeyView
 
 CREDENTIALS = ("CREDENTIAL", "MODE", "KEYS", "SECRETS", "SHOOTS", "ROTATION BEGINS")
 KEYS = ("KEY ID", "PUBLIC KEY", "ROLE", "AGE", "EXPIRES", "STATE", "SECRETS", "SHOOTS")

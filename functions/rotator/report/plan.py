@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 import msgspec
 
 from rotator import books
-from rotator.inventory import CredentialView, Inventory, ShootView
 from rotator.key import Email, PublicKey, short
 from rotator.policy import Policy
 from rotator.record import Record, rotation_id
@@ -17,6 +16,7 @@ from rotator.report import form
 from rotator.report.form import Row, Tree
 from rotator.secret import SecretRef, name
 from rotator.shoot import Shoot
+from rotator.view import CredentialView, Inventory, ShootView
 from rotator.waves import next_wave
 
 

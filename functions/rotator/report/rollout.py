@@ -2,9 +2,9 @@
 
 import msgspec
 
-from rotator.inventory import CredentialView, ShootView
 from rotator.record import Record, RotationOrder
 from rotator.secret import name
+from rotator.view import CredentialView, ShootView
 
 
 class Stand(msgspec.Struct, frozen=True):

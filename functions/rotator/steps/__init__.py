@@ -8,7 +8,7 @@ The signatures are the edges of the state diagram; a test draws the README's dia
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from rotator.record import Fact
+from rotator.record import Fact, Replaced
 from rotator.states import State
 
 S_co = TypeVar("S_co", bound=State, covariant=True)
@@ -16,7 +16,8 @@ S_co = TypeVar("S_co", bound=State, covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Next(Generic[S_co]):
-    """The next state, and what was seen on the way to it."""
+    """The next state, what was seen on the way to it, and Secrets with old keys that the books did not know."""
 
     state: S_co
     facts: tuple[Fact, ...] = ()
+    met: tuple[Replaced, ...] = ()

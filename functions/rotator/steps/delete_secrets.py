@@ -15,7 +15,11 @@ from rotator.record import Blocked, Fact, Record, RetirementOrder, Wait
 from rotator.states import DeletingSecrets, Disabling
 from rotator.steps import Next
 from rotator.steps.drain import move_on, rest
+from rotator.steps.moving import unmet
 from rotator.world import Use, World
+
+RE_CREATIONS = 5
+"""So often may a deleted Secret come back before a person is asked."""
 
 
 def delete_secrets(
@@ -26,12 +30,17 @@ def delete_secrets(
     Again: Secrets that are gone stay gone; each DELETE names uid and resourceVersion, so it can hit nothing but what was read.
     """
     proof, survey = gather(record, order, world, now)
+    if met := unmet(survey, order, world.books.records(order.credential)):
+        return Next(state, (Fact("met", ", ".join(str(ref) for old in met for ref in old.secrets)),), met)
     words = move_on(record, order, survey, world) if not proof.unread else ()
     if proof.secrets:
         facts, holds = ask(BEFORE_DELETING_A_SECRET, proof, order, now)
         if holds:
             return rest(holds, proof, order, now, words)
         names = ", ".join(str(held.ref) for held in proof.secrets)
+        if back_again(record) >= RE_CREATIONS:
+            why = f"{names} was deleted {RE_CREATIONS} times and is back: somebody re-creates it; stop them at the source"
+            return Blocked("re-created", (why,), f"rotator retry {record.id}")
         if state.gone_since is not None:  # saved before the call: a crash after it must not leave the old time in force
             return Next(DeletingSecrets(clear_since=state.clear_since), (Fact("back_again", names), *facts))
         for held in proof.secrets:
@@ -57,3 +66,13 @@ def delete_secrets(
     if holds:
         return rest(holds, proof, order, now, words)
     return Next(Disabling(clear_since=state.clear_since, fence=world.accounts.fence()), facts)
+
+
+def back_again(record: Record) -> int:
+    """How often a Secret that was gone came back since a person last looked."""
+    count = 0
+    for entry in record.evidence:
+        if entry.what == "retry":
+            count = 0
+        count += any(fact.name == "back_again" for fact in entry.facts)
+    return count

@@ -22,7 +22,12 @@ def disable_key(
     that are disabled already stay so; disabling sets a state, so twice is once.
     """
     account = world.accounts.account(order.credential, order.project)
-    keys = keys_of(account, order.public_key, world)
+    every = world.accounts.keys(account)
+    if not every:
+        return Wait(
+            now + order.policy.waits.poll, ("IAM lists no key of the account at all, not even the wanted one: not believed",)
+        )
+    keys = tuple(key for key in every if key.public_key == order.public_key)
     if all(key.disabled for key in keys):
         ids = tuple(key.id for key in keys)
         fact = Fact("disabled", f"{len(keys)} ids disabled: {', '.join(key[:8] for key in ids)}", {"ids": len(ids)})

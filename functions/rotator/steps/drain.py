@@ -10,7 +10,7 @@ from rotator.record import Blocked, Fact, Order, Record, RetirementOrder, Wait
 from rotator.shoot import why_not_movable
 from rotator.states import DeletingSecrets, Draining, Withdrawn
 from rotator.steps import Next
-from rotator.steps.moving import Goal, mark_confined, move_wave, reverted
+from rotator.steps.moving import Goal, mark_confined, move_wave, reverted, unmet
 from rotator.survey import Survey
 from rotator.world import World
 
@@ -30,6 +30,8 @@ def drain(
     proof, survey = gather(record, order, world, now)
     if proof.still_wanted:
         return Next(Withdrawn(why=proof.still_wanted), (Fact("still_wanted", proof.still_wanted),))
+    if met := unmet(survey, order, world.books.records(order.credential)):
+        return Next(state, (Fact("met", ", ".join(str(ref) for old in met for ref in old.secrets)),), met)
     words = move_on(record, order, survey, world) if not proof.unread else ()
     clear = not proof.references and not proof.unsettled and not proof.unread
     if clear and state.clear_since is None:
@@ -63,7 +65,8 @@ def move_on(record: Record, order: RetirementOrder, survey: Survey, world: World
     """Shoots that still name old Secrets of this credential have moved to the wanted one; undated ones are marked."""
     records = world.books.records(order.credential)
     wanted = books.wanted(records)
-    if wanted is None or any(other.unfinished for other, _ in books.rotations(records)):
+    rolling_out = any(other.unfinished and not other.blocked for other, _ in books.rotations(records))
+    if wanted is None or (rolling_out and isinstance(record.state, Draining)):
         return ()
     ours = books.all_secrets(records)
     name = wanted.secrets[0].name if wanted.secrets else ""

@@ -3,12 +3,11 @@
 from datetime import datetime, timedelta
 
 from rotator.errors import Absent
-from rotator.key import Key, KeyId, short
+from rotator.key import KEY_LIMIT, Key, KeyId, short
 from rotator.proof import keys_of
 from rotator.record import Blocked, Fact, Record, RotationOrder, Wait
 from rotator.states import Creating, Minted, Staged
 from rotator.steps import Next
-from rotator.steps.stage import KEY_LIMIT
 from rotator.world import World
 
 FRESH = timedelta(seconds=5)

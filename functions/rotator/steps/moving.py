@@ -1,12 +1,13 @@
 """Moving Shoots, for the two steps that do: the roll-out, and the drain that catches late joiners."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from rotator import books
 from rotator.errors import Absent, Conflict, Denied
 from rotator.key import KeyFile, PublicKey, short
 from rotator.memory import Memory
-from rotator.record import Order, Record
+from rotator.record import Order, Record, Replaced
 from rotator.secret import SecretRef
 from rotator.shoot import Mark, Shoot, why_not_movable
 from rotator.survey import Survey
@@ -43,6 +44,25 @@ class Moved:
     held: str = ""
     dead: str = ""
     words: tuple[str, ...] = ()
+
+
+def unmet(survey: Survey, order: Order, records: Iterable[Record]) -> tuple[Replaced, ...]:
+    """Secrets with keys of this account that Shoots name and the books do not know.
+
+    A Secret is known to us only while a Shoot names it. It must be in the books before the last Shoot is moved away from it, or
+    it would be left behind with a key that is taken away, and admission would go on accepting references to it.
+    """
+    every = list(records)
+    found: set[tuple[PublicKey, SecretRef]] = set()
+    for shoot in survey.shoots:
+        for reference in shoot.references:
+            held = survey.secret(shoot, reference.secret)
+            login = held.login() if held is not None else None
+            if held is not None and login is not None and login.account == order.credential:
+                found.add((login.public_key, held.ref))
+    keys = sorted({key for key, _ in found})
+    missing = {key: tuple(sorted({ref for k, ref in found if k == key} - set(books.secrets_of(every, key)))) for key in keys}
+    return tuple(Replaced(key, refs) for key, refs in missing.items() if refs)
 
 
 def reverted(shoot: Shoot, rotation: str) -> bool:

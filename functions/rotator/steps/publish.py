@@ -34,6 +34,9 @@ def publish(
     ours = books.all_secrets(records)
     survey = look_whole(books.scope(order.scope, world.books.scope()), world, also=sorted(ours))
     places = concerned(survey, order, ours)
+    if not places and not state.secrets:
+        why = f"no Shoot in scope uses {order.credential} any more: publishing its key would put it nowhere"
+        return Blocked("nobody-uses-it", (why,), f"rotator retry {record.id}")
     unsaved = unsaved_fences(state, places, world, now)
     private = material(state.key, order, world)
     if private is None:

@@ -9,7 +9,7 @@ from rotator.secret import name
 from rotator.shoot import Shoot, failing, why_not_movable
 from rotator.states import Done, Left, Published, Verified
 from rotator.steps import Next
-from rotator.steps.moving import Goal, mark_confined, move_wave, reverted, why_left
+from rotator.steps.moving import Goal, mark_confined, move_wave, reverted, unmet, why_left
 from rotator.steps.publish import concerned, target
 from rotator.steps.sweep import sweep
 from rotator.survey import look_whole
@@ -18,7 +18,7 @@ from rotator.world import World
 
 def roll_out(
     state: Published, record: Record, order: RotationOrder, world: World, now: datetime
-) -> Next[Done] | Next[Verified] | Wait | Blocked:
+) -> Next[Done] | Next[Verified] | Next[Published] | Wait | Blocked:
     """Every Shoot that can move has moved and settled, or is left behind with a reason; the retirement waits for those.
 
     Again: Shoots that name the new Secret are not patched again; who moves next is computed from what is seen.
@@ -29,6 +29,8 @@ def roll_out(
     if any(target(order, place) not in state.secrets for place in concerned(survey, order, ours)):
         found = Fact("new_namespace", "a Shoot of another namespace uses the credential")
         return Next(Verified(key=state.key, fences=state.fences, secrets=state.secrets), (found,))
+    if met := unmet(survey, order, records):
+        return Next(state, (Fact("met", ", ".join(str(ref) for old in met for ref in old.secrets)),), met)
     new = name(order.base, order.sequence)
     goal = Goal(record.id, state.key.public_key, new, state.secrets, survey.upstreams(order.credential), ours)
     waiting = [shoot for shoot in survey.shoots if survey.moves(shoot, order.credential, new, ours)]

@@ -3,16 +3,13 @@
 from datetime import datetime
 
 from rotator import books
-from rotator.key import Key, short
+from rotator.key import KEY_LIMIT, Key, short
 from rotator.proof import keys_of
 from rotator.record import Blocked, Fact, Record, RetirementOrder, RotationOrder, Wait
 from rotator.states import Creating, Draining, Minted, Planned, Staged
 from rotator.steps import Next
 from rotator.survey import look_whole
 from rotator.world import World
-
-KEY_LIMIT = 9
-"""IAM allows ten user-managed keys; the tenth is left to a person in an emergency (invariant I3)."""
 
 
 def stage(

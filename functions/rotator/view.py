@@ -1,0 +1,76 @@
+"""What was found at one look, as values: for reports, and for deciding what is due."""
+
+from datetime import datetime
+
+import msgspec
+
+from rotator.key import AccountKey, Email, PublicKey
+from rotator.policy import Policy
+from rotator.secret import SecretRef
+from rotator.shoot import Shoot
+
+
+class Charge(msgspec.Struct, frozen=True, kw_only=True):
+    """A service account that the configuration lets us touch, with its policy and the base of all names."""
+
+    email: Email
+    project: str
+    base: str
+    policy: Policy
+
+
+class KeyView(msgspec.Struct, frozen=True, kw_only=True):
+    """One key of an account. `role`: in use, wanted, claimed, retiring, orphaned, unmanaged, or unused."""
+
+    key: AccountKey
+    role: str
+    secrets: tuple[SecretRef, ...]
+    shoots: int
+    starts_at: datetime | None
+
+
+class SecretView(msgspec.Struct, frozen=True, kw_only=True):
+    """One Secret of an account; `remarks`: what adoption should know."""
+
+    ref: SecretRef
+    public_key: PublicKey
+    ours: bool
+    remarks: tuple[str, ...]
+    shoots: tuple[str, ...]
+
+
+class ShootView(msgspec.Struct, frozen=True, kw_only=True):
+    """One Shoot of an account: which key it names, and whether it could move now."""
+
+    shoot: Shoot
+    secrets: tuple[str, ...]
+    keys: tuple[PublicKey, ...]
+    not_movable: str
+    not_settled: str
+
+
+class CredentialView(msgspec.Struct, frozen=True, kw_only=True):
+    """One credential with all that was found. `charge` is None for an account that the configuration does not name.
+
+    `listed`: IAM's list of its keys was read; else `keys` is empty and says nothing.
+    """
+
+    email: Email
+    charge: Charge | None
+    keys: tuple[KeyView, ...]
+    secrets: tuple[SecretView, ...]
+    shoots: tuple[ShootView, ...]
+    upstreams: tuple[str, ...]
+    in_use: tuple[PublicKey, ...]
+    wanted: PublicKey | None
+    hindrances: tuple[str, ...]
+    listed: bool = True
+
+
+class Inventory(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything at one look."""
+
+    at: datetime
+    credentials: tuple[CredentialView, ...]
+    idle_shoots: int
+    unread: tuple[str, ...]
