@@ -37,10 +37,15 @@ class Crash(BaseException):
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """Where a worker dies: at its call `number` (from 1), before it is sent or after its effect."""
+    """Where a worker dies: at its call `number` (from 1), or at its first call of this name; before it is sent or after its effect."""
 
     number: int
     when: When
+    name: str = ""
+
+    def hits(self, number: int, name: str) -> bool:
+        """This call is meant."""
+        return name == self.name if self.name else number == self.number
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +91,7 @@ class Trap:
         if self.dead:
             raise Crash
         number = len(self.calls) + 1
-        point = self.points[0] if self.points and self.points[0].number == number else None
+        point = self.points[0] if self.points and self.points[0].hits(number, name) else None
         first = len(self.house.operations.since()) + 1
         try:
             if point is not None and point.when == "before":

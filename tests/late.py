@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+
 import tally
 from crashes import CHECKPOINTS, Trap
 from house import House

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from burning import NEW, OLD, SECOND, Scene, disabling, draining, policy, scene, secrets_gone
-from house import NAMESPACE, POLICY, house
+from house import EMAIL, NAMESPACE, POLICY, house
 from parts import ELSEWHERE, HOUR, MINUTE, NOW, PLACE, key
 from rotator.states import DeletingSecrets, Done, Draining, Verified
 from rotator.steps.publish import UNKNOWN_TOKEN_LIFE, unsaved_fences
@@ -146,3 +146,19 @@ def test_a_fence_that_the_token_tells_is_saved_until_it_is_covered() -> None:
 def world_with(garden: object) -> World:
     """A world of which only the Garden is asked."""
     return world_of(garden)
+
+
+def test_a_key_comes_back_even_while_automation_is_suspended() -> None:
+    """In an emergency people suspend first and ask for the key second; suspension must not keep the key away."""
+    with house() as h:
+        h.populate()
+        wired = h.wire()
+        h.rotate(wired)
+        [retirement], _ = wired.service.tick(h.now())
+        record = h.carry(wired, retirement.id, horizon=timedelta(hours=3))
+        wired.service.suspend("*", h.now(), by="a test", why="an emergency")
+        wired.service.reenable(record.id, h.now(), by="a test", why="somebody needs it")
+        h.carry(wired, retirement.id, horizon=timedelta(minutes=5))
+
+        [key] = [k.key for k in wired.service.look(h.now(), EMAIL).credentials[0].keys if k.role == "retiring"]
+        assert not key.disabled

@@ -6,12 +6,12 @@ import msgspec
 import pytest
 
 from parts import BASE, DAY, EMAIL, HOUR, MINUTE, NEW, NOW, OLD, POLICY, account_key, key, retirement, rotation, shoot, version
-from rotator.view import Charge, CredentialView, KeyView, SecretView, ShootView
 from rotator.record import Blocked, Evidence, Fact, Record, Wait
 from rotator.report import form, history, plan, records, rollout
 from rotator.shoot import Reference, Shoot, why_not_movable, why_not_settled
 from rotator.states import DeletingSecrets, Disabled, Done, Draining, Gone, Published, Withdrawn
 from rotator.store import Suspension
+from rotator.view import Charge, CredentialView, KeyView, SecretView, ShootView
 
 CLEAR = NOW - 2 * DAY
 

@@ -199,7 +199,7 @@ def run(record_id: str, world: World, store: Store, laps: Laps, worker: str) -> 
 
 def lap(record: Record, world: World, store: Store, now: datetime) -> Record:
     """One step, unless automation is suspended or the record has died too often; what stops it is said in its rest."""
-    if held := suspended(store, record.order.credential):
+    if not isinstance(record.state, Reenabling) and (held := suspended(store, record.order.credential)):
         return msgspec.structs.replace(record.resting(Wait(now + SUSPENDED, (held,)), now, by="rotator"), attempts=0)
     if record.attempts > record.order.policy.attempts + 1:
         why = (f"{record.attempts} activations began in {name_of(record.state)} and did not come further",)

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import msgspec
 
-from rotator import books, due, inventory
+from rotator import books, due, inventory, orders
 from rotator.errors import Halted, Invalid, Permanent
 from rotator.guard import Sending, guarded
 from rotator.key import Email, PublicKey, short
@@ -16,18 +16,14 @@ from rotator.record import (
     Fact,
     Place,
     Record,
-    Replaced,
     RetirementOrder,
-    RotationOrder,
     Waiver,
-    retirement_id,
-    rotation_id,
 )
-from rotator.runbook import Laps, run, superseded, suspended
+from rotator.runbook import Laps, run, suspended
 from rotator.shoot import ShootRef
-from rotator.states import Disabled, Disabling, Draining, Planned, Reenabled, Reenabling, name_of
+from rotator.states import Disabled, Disabling, Draining, Reenabled, Reenabling, name_of
 from rotator.store import Store, Suspension
-from rotator.view import Charge, CredentialView, Inventory
+from rotator.view import Charge, Inventory
 from rotator.world import World
 
 
@@ -117,7 +113,7 @@ class Service:
         view = self.look(now, credential).credentials[0]
         if not view.shoots and not records:
             raise Invalid((f"rotating {credential}: no Shoot in scope uses it; see: rotator discover",))
-        return self._begin(charge, view, records, now, by=by, why=why, to=target)
+        return orders.rotation(self.ledger, self.installation, charge, view, records, now, by=by, why=why, to=target)
 
     def tick(self, now: datetime, only: Email | None = None) -> tuple[tuple[Record, ...], Inventory]:
         """What is due has begun: rotations in automatic mode, retirements in manual and automatic mode. Gives the new records.
@@ -134,86 +130,26 @@ class Service:
                 continue
             reason = due.rotation(view, records, now)
             if reason is not None and view.charge.policy.mode == "automatic" and view.shoots:
-                begun.append(self._begin(view.charge, view, records, now, by="schedule", why=reason.why))
+                begun.append(
+                    orders.rotation(
+                        self.ledger, self.installation, view.charge, view, records, now, by="schedule", why=reason.why
+                    )
+                )
                 records, _ = self.records(view.email)
             for public_key in due.retirements(view, records):
-                begun += self._retire(view.charge, public_key, view, records, now)
+                begun += orders.retirement(self.ledger, self.installation, view.charge, public_key, view, records, now)
         return tuple(begun), found
-
-    def _begin(
-        self,
-        charge: Charge,
-        view: CredentialView,
-        records: Sequence[Record],
-        now: datetime,
-        *,
-        by: str,
-        why: str,
-        to: PublicKey | None = None,
-    ) -> Record:
-        sequence = books.next_sequence(records, charge.base, (secret.ref.name for secret in view.secrets))
-        order = RotationOrder(
-            credential=charge.email,
-            project=charge.project,
-            base=charge.base,
-            installation=self.installation,
-            scope=self.places,
-            policy=charge.policy,
-            by=by,
-            why=why,
-            at=now,
-            sequence=sequence,
-            to=to,
-            upstreams=view.upstreams,
-            replaces=tuple(
-                Replaced(key, tuple(secret.ref for secret in view.secrets if secret.public_key == key))
-                for key in view.in_use
-                if key != to
-            ),
-        )
-        record = Record(id=rotation_id(charge.base, sequence), order=order, state=Planned())
-        self.ledger.create(record, now, by)
-        for older, _ in books.rotations(records):
-            if older.unfinished:
-                after = older.moved(
-                    superseded(older, record.id), now, by=by, facts=(Fact("newer", f"{record.id} was ordered"),)
-                )
-                self.ledger.replace(after, revision=older.revision)
-        return self.record(record.id)
-
-    def _retire(
-        self, charge: Charge, public_key: PublicKey, view: CredentialView, records: Sequence[Record], now: datetime
-    ) -> list[Record]:
-        number = 1 + sum(1 for r in records if isinstance(r.order, RetirementOrder) and r.order.public_key == public_key)
-        known = set(books.secrets_of(records, public_key)) | {s.ref for s in view.secrets if s.public_key == public_key}
-        published = any(books.published(r) and books.key_of(r) == public_key for r, _ in books.rotations(records))
-        was_used = public_key in books.replaced(records) or public_key in view.in_use
-        order = RetirementOrder(
-            credential=charge.email,
-            project=charge.project,
-            base=charge.base,
-            installation=self.installation,
-            scope=self.places,
-            policy=charge.policy,
-            by="rotator",
-            why="neither wanted nor claimed by a rotation",
-            at=now,
-            public_key=public_key,
-            number=number,
-            published=published or was_used,
-            secrets=tuple(sorted(known)),
-        )
-        record = Record(id=retirement_id(charge.base, public_key, number), order=order, state=Draining(since=now))
-        return [self.record(record.id)] if self.ledger.create(record, now, "rotator") else []
 
     # --- going on ---
 
     def run(self, record_id: str, laps: Laps) -> Iterator[Record]:
         """Each saved state of this record, as far as the budget reaches, with suspension and pace asked before every write."""
-        credential = self.record(record_id).order.credential
+        record = self.record(record_id)
+        credential = record.order.credential
+        saving = isinstance(record.state, Reenabling)  # who suspends in an emergency still gets the key back
 
         def before(sending: Sending) -> None:
-            if sending.neighbour != "books" and (held := suspended(self.store, credential)):
+            if sending.neighbour != "books" and not saving and (held := suspended(self.store, credential)):
                 raise Halted(held)
             self._before(sending)
 
