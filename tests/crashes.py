@@ -37,7 +37,7 @@ class Crash(BaseException):
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """Where a worker dies: at its call `number` (from 1), or at its first call of this name; before it is sent or after its effect."""
+    """Where a worker dies: at its call `number` (from 1) or its first call of this `name`; before it, or after its effect."""
 
     number: int
     when: When
@@ -96,10 +96,8 @@ class Trap:
         try:
             if point is not None and point.when == "before":
                 self.die(f"before {name}")
-            if self.meddle is None or not (mutating or checkpoint):
-                answer = send()
-            else:
-                answer = self.meddle(name, arguments, send)
+            meddled = self.meddle is not None and (mutating or checkpoint)
+            answer = self.meddle(name, arguments, send) if meddled and self.meddle else send()
         finally:
             last = len(self.house.operations.since())
             done = Seen(number, name, mutating, checkpoint, first, last)

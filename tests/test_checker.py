@@ -17,6 +17,7 @@ US = "rotator@sandbox.iam.gserviceaccount.com"
 OUR_USER = "system:serviceaccount:garden-acme:rotator"
 ACCOUNT = "puller@acme"
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
+Facts = dict[str, Any]
 
 
 @dataclass
@@ -30,11 +31,24 @@ class Log:
         self.operations.add(at=NOW, service=service, method=method, target=target, mutating=True, outcome=outcome, facts=facts)
 
     def key(self, name: str, state: str = "enabled", by: str = US, account: str = ACCOUNT, *, same_as: str = "") -> None:
-        facts = {"account": account, "key_id": f"id-{name}", "public_key": same_as or name, "state": state, "origin": "USER"}
+        facts: Facts = {
+            "account": account,
+            "key_id": f"id-{name}",
+            "public_key": same_as or name,
+            "state": state,
+            "origin": "USER",
+        }
         self.add("iam", "UploadServiceAccountKey", name, **facts, by=by)
 
     def secret(self, name: str, *keys: str, by: str = OUR_USER, method: str = "CREATE secrets", exists: bool = True) -> None:
-        facts = {"kind": "Secret", "namespace": "ns", "name": name, "uid": "u", "public_keys": list(keys), "exists": exists}
+        facts: Facts = {
+            "kind": "Secret",
+            "namespace": "ns",
+            "name": name,
+            "uid": "u",
+            "public_keys": list(keys),
+            "exists": exists,
+        }
         self.add("garden:live", method, f"ns/{name}", **facts, terminating=False, by=by)
 
     def delete(self, name: str, *keys: str, by: str = OUR_USER) -> None:
@@ -44,14 +58,21 @@ class Log:
         self, name: str, *secrets: str, by: str = "human", exists: bool = True, method: str = "PATCH shoots", ns: str = "ns"
     ) -> None:
         self.generation += 1
-        facts = {"kind": "Shoot", "namespace": ns, "name": name, "uid": name, "generation": self.generation, "exists": exists}
+        facts: Facts = {
+            "kind": "Shoot",
+            "namespace": ns,
+            "name": name,
+            "uid": name,
+            "generation": self.generation,
+            "exists": exists,
+        }
         self.add("garden:live", method, f"{ns}/{name}", **facts, secrets=list(secrets), deleting=False, by=by)
 
     def move(self, name: str, *secrets: str) -> None:
         self.shoot(name, *secrets, by=OUR_USER)
 
     def runs(self, name: str, *keys: str) -> None:
-        facts = {"namespace": "ns", "name": name, "uid": name, "public_keys": list(keys), "by": "gardenlet"}
+        facts: Facts = {"namespace": "ns", "name": name, "uid": name, "public_keys": list(keys), "by": "gardenlet"}
         self.add("gardenlet:live", "ROLLOUT shoots", f"ns/{name}", **facts)
 
     def lived_in(self) -> "Log":

@@ -1,7 +1,7 @@
 """Every call to the outside is some worker's last: before it is sent, or after its effect and before its answer.
 
-Over every call of a rotation, of a retirement and of the way back, in both mint modes; then over pairs of deaths, the second one
-while fresh objects recover from the first. Whatever died where, the end is the same world, and nothing in between was unsafe.
+Over every call of a rotation, of a retirement and of the way back, in both mint modes; then over pairs of deaths, the second
+one while fresh objects recover from the first. Whatever died where, the world ends the same, and was never unsafe on the way.
 """
 
 import functools
@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 import tally
-from crashes import Act, Point, Seen, Trap, live
+from crashes import WRITES, Act, Point, Seen, Trap, live
 from ending import Ending
 from house import EMAIL, POLICY, House, house
 from rotator.wiring import Wired
@@ -145,9 +145,7 @@ def calls(name: str, mint: Mint) -> tuple[Seen, ...]:
 
 def writes(seen: Seen) -> bool:
     """The call may change something that outlives the worker."""
-    return seen.mutating or seen.name in {
-        f"store.{method}" for method in ("create", "claim", "save", "replace", "extend", "release")
-    }
+    return seen.mutating or seen.name.removeprefix("store.") in WRITES
 
 
 def every_point(name: str, mint: Mint) -> list[Point]:

@@ -24,8 +24,8 @@ def packed(file: str) -> str:
 
 ODD = {
     "pretty": ({}, lambda file: file, "the key file is pretty-printed, not one line"),
-    "mutable": ({"immutable": False}, compact, "it is mutable"),
-    "third entry": ({"note": "ask jo"}, compact, "it has more entries than username and password: note"),
+    "mutable": ({"immutable": False}, compact, "it is not immutable"),
+    "third entry": ({"note": "ask jo"}, compact, "it has other entries than exactly username and password: note, password, username"),
     "base64": ({"username": "_json_key_base64"}, packed, "its username is _json_key_base64"),
     "base64 unnamed": ({"username": "_json_key_base64"}, packed, "the key file is base64 of JSON"),
     "url-safe": ({"username": "_json_key_base64"}, lambda f: base64.urlsafe_b64encode(f.encode()).decode(), "base64 of JSON"),

@@ -239,7 +239,7 @@ def still_disabled(proof: Proof, order: RetirementOrder, now: datetime) -> Fact 
     if enabled:
         why = f"key {', '.join(enabled)} was enabled by somebody"
         return Hold("still_disabled", why, Blocked("enabled-by-somebody", (why,), f"rotator describe {proof.retirement}"))
-    return Fact("still_disabled", f"{len(proof.keys)} ids, all disabled", {"ids": len(proof.keys)})
+    return Fact("still_disabled", f"every id of the key is disabled ({len(proof.keys)})", {"ids": len(proof.keys)})
 
 
 def quiet_is_over(proof: Proof, order: RetirementOrder, now: datetime) -> Fact | Hold:

@@ -42,7 +42,10 @@ def test_a_key_in_an_odd_entry_of_a_mutable_secret_is_found(garden: Neighbour) -
     assert secret is not None
     assert [key.entry for key in secret.keys] == ["serviceaccount.json"]
     assert secret.login() is None
-    assert secret.oddities[:2] == ("it is mutable", "it has more entries than username and password: serviceaccount.json")
+    assert secret.faults[:2] == (
+        "it is not immutable",
+        "it has other entries than exactly username and password: password, serviceaccount.json, username",
+    )
 
 
 def test_a_key_file_that_holds_no_key_is_said(garden: Neighbour) -> None:

@@ -47,7 +47,7 @@ def delete_key(
     if now < settled:
         return Wait(settled, ("IAM says 404; one more look after a while, because its reads may be stale",))
     facts = _sweep(record, order, world)
-    return Next(Gone(at=now, ids=state.ids), (Fact("gone", f"{len(state.ids)} ids deleted", {"ids": len(state.ids)}), *facts))
+    return Next(Gone(at=now, ids=state.ids), (Fact("gone", f"deleted at IAM: key id {', '.join(key[:8] for key in state.ids) or 'none left'}", {"ids": len(state.ids)}), *facts))
 
 
 def _found(ids: tuple[KeyId, ...], account: Account, world: World) -> Iterator[AccountKey]:

@@ -75,7 +75,7 @@ def read(held: Held, garden: str) -> HeldSecret:
         username=data.get("username", ""),
         keys=tuple(entry.key for entry in found if entry.key),
         faults=secret.faults(data, immutable=immutable),
-        oddities=(*_odd(data, immutable=immutable), *(oddity for entry in found for oddity in entry.oddities)),
+        oddities=(*_odd(data), *(oddity for entry in found for oddity in entry.oddities)),
         installation=(metadata.labels or {}).get(secret.INSTALLATION_LABEL, ""),
         owners=owners.of(metadata),
         protected=secret.PROTECTION in (metadata.finalizers or ()),
@@ -126,12 +126,8 @@ class _Entry:
             yield f"entry {self.name}: the key file names a foreign universe_domain"
 
 
-def _odd(data: dict[str, str], *, immutable: bool) -> Iterator[str]:
-    if not immutable:
-        yield "it is mutable"
-    extra = sorted(data.keys() - secret.ENTRIES)
-    if extra:
-        yield "it has more entries than username and password: " + ", ".join(extra)
+def _odd(data: dict[str, str]) -> Iterator[str]:
+    """What no rule of the webhook forbids and adoption should know all the same."""
     username = data.get("username", "")
     if username and username != username.strip():
         yield "its username has white space around it"
