@@ -26,7 +26,7 @@ Reader = Callable[[Exception], RotatorError | None]
 def call(send: Callable[[], T], read: Reader, *, repeat: bool) -> T:
     """What `send` returned, after at most PATIENCE seconds of repeats if `repeat`.
 
-    Raises: what `read` makes of the last exception, with that exception as its cause.
+    Raises: what `read` makes of the last exception; not that one as its cause: servers quote what was sent, tracebacks show it.
     """
     try:
         if not repeat:
@@ -46,7 +46,7 @@ def call(send: Callable[[], T], read: Reader, *, repeat: bool) -> T:
         meaning = read(fault)
         if meaning is None:
             raise
-        raise meaning from fault
+        raise meaning from None
 
 
 def _again(meaning: RotatorError | None) -> bool:

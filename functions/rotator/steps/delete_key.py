@@ -47,7 +47,9 @@ def delete_key(
     if now < settled:
         return Wait(settled, ("IAM says 404; one more look after a while, because its reads may be stale",))
     facts = _sweep(record, order, world)
-    return Next(Gone(at=now, ids=state.ids), (Fact("gone", f"deleted at IAM: key id {', '.join(key[:8] for key in state.ids) or 'none left'}", {"ids": len(state.ids)}), *facts))
+    named = ", ".join(key[:8] for key in state.ids) or "none left"
+    gone = Fact("gone", f"deleted at IAM: key id {named}", {"ids": len(state.ids)})
+    return Next(Gone(at=now, ids=state.ids), (gone, *facts))
 
 
 def _found(ids: tuple[KeyId, ...], account: Account, world: World) -> Iterator[AccountKey]:

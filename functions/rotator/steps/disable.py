@@ -30,7 +30,8 @@ def disable_key(
     keys = tuple(key for key in every if key.public_key == order.public_key)
     if all(key.disabled for key in keys):
         ids = tuple(key.id for key in keys)
-        fact = Fact("disabled", f"disabled at IAM: key id {', '.join(key[:8] for key in ids) or 'none left'}", {"ids": len(ids)})
+        named = ", ".join(key[:8] for key in ids) or "none left"
+        fact = Fact("disabled", f"disabled at IAM: key id {named}", {"ids": len(ids)})
         return Next(Disabled(at=now, fence=state.fence, ids=ids), (fact,))
     proof, survey = gather(record, order, world, now)
     _, holds = ask(BEFORE_DISABLING_A_KEY, proof, order, now)
