@@ -4,16 +4,16 @@ The world is the real sandbox; the records are written into the books as a rotat
 lives on the wanted key, nobody needs the old one: nothing stands in the way but what a test plants.
 """
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-import json
 from typing import Any
 
 import msgspec
 
-from house import BASE, EMAIL, HOST, NAMESPACE, POLICY, PROJECT, House, Laps, house
+from house import BASE, EMAIL, NAMESPACE, POLICY, PROJECT, House, Laps, house
 from rotator.clients import crypto
 from rotator.key import Account, Key, KeyFile, KeyId, PublicKey
 from rotator.policy import Policy
@@ -208,7 +208,9 @@ IS_DISABLED = (disabled, deleting_key)
 
 
 @contextmanager
-def scene(state: State, policy: Policy = POLICY, *, retire_wanted: bool = False, fence: timedelta | None = None) -> Iterator[Scene]:
+def scene(
+    state: State, policy: Policy = POLICY, *, retire_wanted: bool = False, fence: timedelta | None = None
+) -> Iterator[Scene]:
     """A retirement in this state, of the old key (or of the wanted one itself).
 
     `fence`: the old key was one of ours, and its Secrets could be created until so long after now.
@@ -244,8 +246,12 @@ def scene(state: State, policy: Policy = POLICY, *, retire_wanted: bool = False,
         ):
             if sequence == 0 and fence is None:
                 continue
-            order = RotationOrder(**common, sequence=sequence, replaces=(Replaced(old.public_key, (held,)),) if sequence else ())
-            done = Done(key=Key(public_key=key.public_key, id=key.id, staged=None), secrets=(ref,), fences=fences, moved=1, left=())
+            order = RotationOrder(
+                **common, sequence=sequence, replaces=(Replaced(old.public_key, (held,)),) if sequence else ()
+            )
+            done = Done(
+                key=Key(public_key=key.public_key, id=key.id, staged=None), secrets=(ref,), fences=fences, moved=1, left=()
+            )
             ledger.create(Record(id=rotation_id(BASE, sequence), order=order, state=done), now, "test")
         retired = wanted if retire_wanted else old
         order = RetirementOrder(**common, public_key=retired.public_key, number=1, published=True, secrets=(held,))

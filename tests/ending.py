@@ -5,6 +5,7 @@ meets what is true (the log).
 """
 
 import base64
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -128,11 +129,11 @@ class Ending:
             if shoot.runs and not any(self.works(key) for key in shoot.runs):
                 self.faults.append(f"I2 {'/'.join(where)} runs a key that does not work")
 
-    def rolled_out(self, public_key: str) -> list[str]:
-        """What is wrong with: "every Shoot names this key and runs this key, and it works"."""
+    def rolled_out(self, public_key: str, idle: Collection[str] = ()) -> list[str]:
+        """What is wrong with: "every Shoot names this key and runs this key, and it works". `idle`: Shoots without a cache."""
         found = [] if self.works(public_key) else [f"key {public_key[:8]} does not work"]
         for where, shoot in self.log.shoots.items():
-            if not shoot.exists:
+            if not shoot.exists or where[2] in idle:
                 continue
             named = {key for name in shoot.secrets for key in self.log.secrets[where[0], where[1], name].public_keys}
             if named != {public_key}:

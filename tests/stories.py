@@ -133,7 +133,10 @@ def slow(h: House, seconds: float = 60.0) -> None:
 
 def finished(h: House, w: Wired) -> dict[str, str]:
     """Schedules ticked until nothing was left: id and final state of every record; and nothing was violated on the way."""
-    ends = {record.id: name_of(record.state) if not record.rest else f"{name_of(record.state)}: {told(record)}" for record in h.whole(w)}
+    ends = {
+        record.id: name_of(record.state) if not record.rest else f"{name_of(record.state)}: {told(record)}"
+        for record in h.whole(w)
+    }
     assert h.violations() == []
     return ends
 

@@ -7,14 +7,12 @@ the lines away one by one and demands that the case of the same name fails.
 
 import ast
 from datetime import timedelta
-from inspect import getsource
 from pathlib import Path
 
 import pytest
 
 from burning import (
     HOUR,
-    NAMESPACE,
     SECOND,
     Case,
     Scene,
@@ -349,7 +347,7 @@ CASES = (
 )
 
 SEEN_BEFORE = {("ENTER_DELETING_SECRETS", "nobody_wants_it"), ("ENTER_DISABLING", "secrets_are_gone")}
-"""Lines whose violation the step itself meets earlier, so no record ever rests because of them: tested on the gathered proof."""
+"""The step itself meets what these lines see earlier, so no record ever rests because of them: tested on the gathered proof."""
 
 UNHEALABLE = {"ENTER_DELETING_SECRETS-nobody_names_it-binding", "ENTER_DELETING_KEY-not_used_since_disabled"}
 """A binding cannot be taken away in the sandbox; what was tried once stays on the provider's record (see the story below)."""
@@ -388,7 +386,7 @@ def test_one_thing_is_wrong_and_nothing_burns(case: Case) -> None:
 
 
 def test_enter_deleting_secrets_nobody_wants_it() -> None:
-    """`drain` withdraws a retirement of a wanted key before it asks the tuple; the line stands behind it, should it ever not."""
+    """`drain` withdraws a retirement of a wanted key before it asks the tuple; the line is its second string."""
     with scene(draining, retire_wanted=True) as s:
         record, now = s.record, s.house.now()
         assert isinstance(record.order, RetirementOrder)

@@ -112,7 +112,7 @@ OPEN: list[tuple[Gate, dict[str, Any], dict[str, Any], str]] = [
         "use unknown (no control); waited 14d instead",
     ),
     (gates.provider_sees_it_idle, {"use": Use(unknown="never")}, UNPUBLISHED, "never published"),
-    (gates.still_disabled, {}, {}, "1 every id of the key is disabled"),
+    (gates.still_disabled, {}, {}, "every id of the key is disabled (1)"),
     (gates.quiet_is_over, {"disabled_at": NOW - WAITS.quiet}, {}, "disabled since"),
     (gates.quiet_is_over, {"disabled_at": NOW}, UNPUBLISHED, "disabled since"),
     (gates.not_used_since_disabled, {}, {}, "no use seen"),

@@ -25,7 +25,11 @@ def packed(file: str) -> str:
 ODD = {
     "pretty": ({}, lambda file: file, "the key file is pretty-printed, not one line"),
     "mutable": ({"immutable": False}, compact, "it is not immutable"),
-    "third entry": ({"note": "ask jo"}, compact, "it has other entries than exactly username and password: note, password, username"),
+    "third entry": (
+        {"note": "ask jo"},
+        compact,
+        "it has other entries than exactly username and password: note, password, username",
+    ),
     "base64": ({"username": "_json_key_base64"}, packed, "its username is _json_key_base64"),
     "base64 unnamed": ({"username": "_json_key_base64"}, packed, "the key file is base64 of JSON"),
     "url-safe": ({"username": "_json_key_base64"}, lambda f: base64.urlsafe_b64encode(f.encode()).decode(), "base64 of JSON"),
@@ -62,9 +66,7 @@ def test_an_odd_secret_is_understood_said_replaced_and_taken_away(form: str) -> 
         assert h.live.secret(NAMESPACE, OLD) is None
 
 
-@pytest.mark.parametrize(
-    ("field", "value"), [("token_uri", "https://evil.example/token"), ("universe_domain", "evil.example")]
-)
+@pytest.mark.parametrize(("field", "value"), [("token_uri", "https://evil.example/token"), ("universe_domain", "evil.example")])
 def test_a_foreign_address_in_a_key_file_is_said_and_never_followed(field: str, value: str) -> None:
     with house() as h:
         old, file = h.hand_made_key()

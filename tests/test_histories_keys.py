@@ -303,7 +303,7 @@ def test_a_key_that_google_disabled_is_not_enabled_by_taking_it_back() -> None:
 
 
 def test_a_key_that_was_tried_while_disabled_is_given_back_and_its_retirement_starts_over() -> None:
-    """`retry` alone does not go on from here, for what was tried stays on the provider's record; the command that is named does."""
+    """`retry` alone does not go on from here: what was tried stays on the provider's record. The command that is named does."""
     with house(policy=policy(poll=timedelta(minutes=5), request=timedelta(minutes=5))) as h:
         old, _ = h.populate(1)
         pair = next(key.pair for key in h.account.user_managed() if key.key_id == old)

@@ -1,4 +1,4 @@
-"""Histories of things that say no, or nothing: webhooks, quotas, access, outages. One clear line each, and nothing half-done."""
+"""Histories of things that say no, or nothing: webhooks, quotas, access, outages. Each: one clear line, nothing half-done."""
 
 import threading
 from datetime import timedelta
@@ -22,7 +22,6 @@ from stories import (
     finished,
     key_states,
     mutations,
-    names,
     on,
     patched,
     policy,
@@ -133,7 +132,13 @@ def test_a_right_that_is_missing_for_a_rotation_is_named_with_verb_and_object(ve
 
 @pytest.mark.parametrize(
     ("verb", "resource"),
-    [("list", "credentialsbindings"), ("list", "secretbindings"), ("list", "shoots"), ("get", "secrets"), ("delete", "secrets")],
+    [
+        ("list", "credentialsbindings"),
+        ("list", "secretbindings"),
+        ("list", "shoots"),
+        ("get", "secrets"),
+        ("delete", "secrets"),
+    ],
 )
 def test_a_right_that_is_missing_for_a_retirement_keeps_the_key(verb: str, resource: str) -> None:
     with house(policy=policy(soak=timedelta(0))) as h:

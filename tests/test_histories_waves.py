@@ -31,7 +31,11 @@ ONE_BY_ONE = policy(canary=1, growth=2.0)
 def test_a_canary_goes_first_and_alone() -> None:
     with house(policy=ONE_BY_ONE) as h:
         h.populate(0)
-        for name, options in (("api", {"purpose": "production"}), ("build", {"purpose": "development"}), ("web", {"purpose": "production"})):
+        for name, options in (
+            ("api", {"purpose": "production"}),
+            ("build", {"purpose": "development"}),
+            ("web", {"purpose": "production"}),
+        ):
             h.shoot(name, OLD, labels={"registry-key-rotator/canary": "true"} if name == "web" else {}, **options)
         slow(h)
         w = h.wire()

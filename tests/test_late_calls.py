@@ -5,6 +5,7 @@ none of them ("fast", what an emergency uses) everything happens within the life
 """
 
 import functools
+from collections.abc import Collection
 from datetime import timedelta
 
 import msgspec
@@ -12,13 +13,15 @@ import pytest
 
 from crashes import Act, Crash, Trap, revived
 from ending import Ending
-from house import EMAIL, POLICY, House, Laps, house
+from house import EMAIL, NAMESPACE, POLICY, House, Laps, house
 from late import WIRE, LateCall, Row, put
 from rotator.errors import Invalid
 from rotator.policy import Policy, Waits
 from rotator.states import Disabled, Verified
 from rotator.wiring import Wired
 from test_crash_matrix import first_key, help_out, look_around, order, order_back, roll, whole
+
+pytestmark = pytest.mark.timeout(1200)
 
 FAST = msgspec.structs.replace(
     POLICY,
@@ -202,11 +205,12 @@ ASKS_A_PERSON = {"reenabled", "enabled-by-somebody", "unproven-key", "past-retur
 """Blocks that are right where a late call, or a person's own order, has left a question that only a person can answer."""
 
 
-def judged(lived_in: House, wired: Wired, foreign: str) -> list[str]:
+def judged(lived_in: House, wired: Wired, foreign: str, idle: Collection[str] = ()) -> list[str]:
+    """What is wrong with the end. `idle`: names of Shoots that have no cache."""
     end = Ending(lived_in, wired)
     wrong = [*lived_in.violations(), *end.judge(worthless=True)]
     wanted = end.wanted.public_key if end.wanted else ""
-    wrong += end.rolled_out(wanted)
+    wrong += end.rolled_out(wanted, idle)
     for record in end.records:
         if record.unfinished and (record.blocked is None or record.blocked.code not in ASKS_A_PERSON):
             wrong.append(f"{record.id} is left in {type(record.state).__name__}: {record.rest}")
@@ -255,6 +259,40 @@ def test_a_call_that_arrives_in_any_later_state_does_no_harm(call: str, policy: 
     stages = passed(call, policy)
     assert stages
     table(call, policy, stages)
+
+
+MARK_STAGES = ["before anybody marks it again", "after it was marked again", "after completion"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", MARK_STAGES)
+def test_a_mark_that_arrives_late_does_no_harm(stage: str) -> None:
+    """A confined Shoot of another team is marked, so that its next maintenance window proves what it runs."""
+    with house(policy=FAST) as lived_in:
+        lived_in.populate(1)
+        lived_in.live.create_shoot(NAMESPACE, "quiet", confined=True)
+        foreign, _ = lived_in.hand_made_key()
+        trap = Trap(lived_in)
+        late = LateCall(lived_in, trap, name="gardens.mark")
+        trap.meddle = late.meddle
+        wired = trap.wire()
+        with pytest.raises(Crash):
+            for act in (order, roll, whole):
+                act(lived_in, wired)
+        wired = revived(trap)
+        for lap in range(12):
+            if lap == MARK_STAGES.index(stage) * 4:
+                late.release()
+            wired.service.tick(lived_in.now())
+            for record in wired.service.records()[0]:
+                if record.unfinished:
+                    lived_in.carry(wired, record.id, most=3)
+            lived_in.live.maintenance(NAMESPACE, "quiet")
+        wrong = judged(lived_in, wired, foreign, idle={"quiet"})
+        put(f"mark {stage}", [Row(late.label, stage, "fast", late.outcome, tuple(wrong))])
+
+        assert late.outcome
+        assert wrong == []
 
 
 SAVES: dict[str, tuple[Act, ...]] = {

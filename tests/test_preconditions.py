@@ -150,9 +150,7 @@ def test_a_late_delete_does_not_hit_a_secret_that_changed(what: str) -> None:
             else:
                 garden.server.patch(SECRETS, NS, "ar-v1", {"metadata": {"labels": {"team": "payments"}}})
 
-        outcome = late(
-            garden, "DELETE secrets", lambda: garden.client.delete_secret(secret, permit(secret.uid)), meanwhile
-        )
+        outcome = late(garden, "DELETE secrets", lambda: garden.client.delete_secret(secret, permit(secret.uid)), meanwhile)
 
         assert outcome != "ok"
         assert garden.server.secret(NS, "ar-v1") is not None

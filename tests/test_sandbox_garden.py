@@ -621,14 +621,14 @@ def test_selectors_choose(world: World) -> None:
     world.garden.create_secret(NS, "w2", password=KEY1, labels={"team": "b"})
 
     def names(**params: str) -> list[str]:
-        return [item["metadata"]["name"] for item in world.http.get(SECRETS, params=params).json()["items"]]
+        return [item["metadata"]["name"] for item in world.admin.get(SECRETS, params=params).json()["items"]]
 
     assert names(labelSelector="team=a") == ["w1"]
     assert names(labelSelector="team in (a, b),!tier") == ["w2"]
     assert names(labelSelector="team,team!=a") == ["w2"]
     assert names(fieldSelector="metadata.name=v1") == ["v1"]
-    refused(world.http.get(SECRETS, params={"fieldSelector": "spec.x=1"}), 400, "BadRequest")
-    refused(world.http.get(SECRETS, params={"labelSelector": "=="}), 400, "BadRequest")
+    refused(world.admin.get(SECRETS, params={"fieldSelector": "spec.x=1"}), 400, "BadRequest")
+    refused(world.admin.get(SECRETS, params={"labelSelector": "=="}), 400, "BadRequest")
 
 
 def test_a_full_quota_refuses_even_a_name_that_exists(world: World) -> None:

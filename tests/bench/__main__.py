@@ -1,5 +1,6 @@
 """`python -m bench`: every measurement, then a table of what was measured. A missed goal is said, not asserted."""
 
+import os
 import sys
 import time
 from datetime import UTC, datetime
@@ -20,7 +21,7 @@ PARTS = (
 
 def main() -> None:
     """Measure all; print."""
-    began = datetime.now(UTC).isoformat(timespec="seconds")
+    busy, began = os.getloadavg()[0], datetime.now(UTC).isoformat(timespec="seconds")
     for number, (what, measure) in enumerate(PARTS, 1):
         print(f"\n[{number}/{len(PARTS)}] {what} ...", flush=True)
         start = time.perf_counter()
@@ -28,6 +29,9 @@ def main() -> None:
         print(f"    took {time.perf_counter() - start:.0f} s", flush=True)
     measured = {name: figure for name, figure in figures.read().items() if figure.get("at", "") >= began}
     print(f"\n{figures.table(measured)}")
+    load, cores = max(busy, os.getloadavg()[0]), os.cpu_count() or 1
+    if load > cores:
+        print(f"The machine was busy (load {load:.0f} on {cores} cores): times are too long; measure again when it is not.")
 
 
 if __name__ == "__main__":

@@ -33,12 +33,12 @@ class Rule:
 
 
 ROTATOR = (
-    Rule(("get", "list", "create", "delete"), ("secrets",)),
+    Rule(("get", "create", "delete"), ("secrets",)),
     Rule(("get", "list", "patch"), ("shoots",)),
-    Rule(("get", "list"), ("secretbindings", "credentialsbindings")),
+    Rule(("list",), ("secretbindings", "credentialsbindings")),
     Rule(("get",), ("configmaps", "workloadidentities")),
 )
-"""The minimal role of gardener.md 7, with what admission's check of every reference needs."""
+"""The minimal role, as the README has it."""
 
 
 @dataclass(frozen=True, slots=True)
