@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 export PYTHONPATH := functions:tests
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo sandbox test test-slow test-real real-garden check format bench figures lock clean
+.PHONY: help demo sandbox test test-slow check format bench figures lock clean
 .DEFAULT_GOAL := help
 
 help:            ## show this list
@@ -43,12 +43,6 @@ test: $(VENV)/dev           ## the test suite (a few minutes)
 
 test-slow: $(VENV)/dev      ## crash matrix, late calls, gates: histories by the thousand
 	@$(BIN)/python -m pytest -q -n 2 -m slow --timeout=1800 tests
-
-real-garden: $(VENV)/dev    ## build the real servers of Kubernetes and Gardener, once (needs Go; about ten minutes)
-	@$(BIN)/python -m real_garden.build
-
-test-real: real-garden      ## the same against those servers
-	@$(BIN)/python -m pytest -q -m real tests
 
 check: $(VENV)/dev          ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check functions tests

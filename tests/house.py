@@ -5,10 +5,10 @@ Every test gets a house of its own. `Laps` here does what a patient worker does,
 
 import tempfile
 from collections.abc import Callable, Iterator
-from functools import partial
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,8 @@ from rotator.clients.garden import KubernetesGarden, Login
 from rotator.key import Email
 from rotator.policy import Policy, Waits, Waves
 from rotator.record import Blocked, Record, Wait
-from rotator.world import World
 from rotator.wiring import Wired
+from rotator.world import World
 from sandbox.clock import Clock
 from sandbox.faults import Faults
 from sandbox.garden import ROTATOR, Garden
@@ -218,7 +218,7 @@ class House:
 
 
 class _Around(Wired):
-    """Wired, with every world wrapped (how harnesses count, break and prepare calls), and with Garden tokens that are renewed."""
+    """Wired, with every world wrapped (how harnesses count and break calls), and with Garden tokens that are renewed."""
 
     def __init__(self, built: House, found: settings.Settings) -> None:
         self._built = built

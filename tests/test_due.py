@@ -26,10 +26,10 @@ from parts import (
 )
 from rotator import due
 from rotator.inventory import role_of
-from rotator.view import Charge, CredentialView, KeyView
 from rotator.key import AccountKey, KeyId, PublicKey
 from rotator.record import Blocked, Record, Replaced
 from rotator.states import Disabling, Done, Draining, Gone, Minted, Planned, Superseded, Withdrawn
+from rotator.view import Charge, CredentialView, KeyView
 
 CHARGE = Charge(email=EMAIL, project=ACCOUNT.project, base=BASE, policy=POLICY)
 BLOCKED = Blocked("key-cap", ("nine keys",), "rotator retry x")

@@ -57,7 +57,7 @@ def test_one_that_never_settled_is_not_remembered_and_one_that_is_gone_is_forgot
 
 
 def test_a_fleet_in_which_somebody_always_reconciles_still_gets_its_key_retired() -> None:
-    """Found by thinking of a hundred Shoots: the old rule asked for one look that finds all of them settled, which never came."""
+    """Found by thinking of a hundred Shoots: the old rule wanted one look with all of them settled."""
     with house() as h:
         h.populate(shoots=6)
         wired = h.wire()

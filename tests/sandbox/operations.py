@@ -9,7 +9,7 @@ Facts by kind (`outcome == "ok"` only; a refused call has no facts but changes n
     iam              account, key_id, public_key, state (enabled | disabled | deleted), origin (GOOGLE | USER), by (caller)
     secretmanager    secret, version, state (enabled | disabled | destroyed), public_key (or null)
     garden:<name>    Secrets: kind "Secret", namespace, name, uid, public_keys (list), exists, terminating
-                     Shoots:  kind "Shoot", namespace, name, uid, secrets (every Secret name it names), generation, exists, deleting
+                     Shoots:  kind "Shoot", namespace, name, uid, secrets (every Secret it names), generation, exists, deleting
     gardenlet:<name> namespace, name, uid, public_keys (what its caches run from now on; empty: no cache runs)
     registry         host, repository, public_key (or null), caller
 """
@@ -58,7 +58,7 @@ class Operations:
         self._lock = threading.Lock()
         self._entries: list[Operation] = []
 
-    def add(  # noqa: PLR0913 - one entry, one call; all by keyword
+    def add(
         self,
         *,
         at: datetime,
