@@ -4,7 +4,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-export PYTHONPATH := functions:tests
+export PYTHONPATH := $(CURDIR)/functions:$(CURDIR)/tests
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help demo sandbox test test-slow check format bench figures lock clean
