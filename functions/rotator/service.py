@@ -118,6 +118,7 @@ class Service:
     def tick(self, now: datetime, only: Email | None = None) -> tuple[tuple[Record, ...], Inventory]:
         """What is due has begun: rotations in automatic mode, retirements in manual and automatic mode. Gives the new records.
 
+        A place that cannot be read stops nothing: what it hides joins when it is seen, and keeps every gate shut until then.
         Again: nothing is due twice; ids are computed, so two schedules that tick at once begin the same record once.
         """
         found = self.look(now, only)
@@ -126,7 +127,7 @@ class Service:
             if view.charge is None or view.charge.policy.mode == "observe" or suspended(self.store, view.email):
                 continue
             records, unreadable = self.records(view.email)
-            if unreadable or found.unread:
+            if unreadable:
                 continue
             reason = due.rotation(view, records, now)
             if reason is not None and view.charge.policy.mode == "automatic" and view.shoots:
