@@ -107,7 +107,7 @@ def test_nothing_begins_when_no_garden_answers() -> None:
     with house() as h:
         h.populate(1)
         w = h.wire()
-        record = until(h, w, begin(h, w), "Verified")
+        record = until(h, w, begin(h, w), "Published")
         h.faults.add(Fault(service="garden:*", answer="503", text="no leader", times=0))
 
         record = on(h, w, record, 1)

@@ -209,9 +209,11 @@ def test_suspending_everything_suspends_every_credential() -> None:
         record = begin(h, w)
         w.service.suspend("*", h.now(), by="the operator", why="a freeze")
 
+        before = len(h.operations.since())
         record = on(h, w, record, 3)
 
         assert "everything was suspended by the operator" in told(record)
+        assert [o.method for o in h.operations.since(before)] == []
         assert w.service.tick(h.now())[0] == ()
         assert [o.method for o in h.operations.since() if o.method in {"AddSecretVersion", "UploadServiceAccountKey"}] == []
 
