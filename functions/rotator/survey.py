@@ -115,7 +115,7 @@ def _look(
     unread: list[str] = []
     bound: set[SecretRef] = set()
     answers = False
-    down: dict[str, RotatorError] = {}
+    down: dict[str, tuple[Transient, list[str]]] = {}
     asked = sorted(set(places))
     for place in asked:
         garden = world.gardens.get(place.garden)
@@ -123,15 +123,16 @@ def _look(
             unread.append(f"{place}: Garden {place.garden} is not configured any more")
             continue
         if place.garden in down:  # it was given its time once; a hundred namespaces must not each wait as long
-            unread.append(f"{place}: not asked, because Garden {place.garden} does not answer")
+            down[place.garden][1].append(place.namespace)
             continue
         try:
             here = garden.shoots(place.namespace)
             names = set(bindings(garden, place.namespace))
         except (Unreadable, silent) as fault:
-            unread.append(str(fault))
             if isinstance(fault, Transient):
-                down[place.garden] = fault
+                down[place.garden] = (fault, [])
+            else:
+                unread.append(str(fault))
             continue
         answers = True
         shoots.extend(here)
@@ -144,10 +145,11 @@ def _look(
             try:
                 secrets[ref] = garden.secret(place.namespace, name)
             except (Unreadable, silent) as fault:
-                unread.append(str(fault))
                 if isinstance(fault, Transient):
-                    down[place.garden] = fault
+                    down[place.garden] = (fault, [])
                     break
+                unread.append(str(fault))
     if down and not answers:
-        raise next(iter(down.values()))
+        raise next(iter(down.values()))[0]
+    unread += [f"{fault}" + (f"; not asked then: {', '.join(rest)}" if rest else "") for fault, rest in down.values()]
     return Survey(tuple(shoots), secrets, tuple(unread), frozenset(bound))
