@@ -38,7 +38,7 @@ class Api:
         self.server = server
         self.authority = authority
         self.token = token
-        self._context = ssl.create_default_context(cafile=authority)
+        self.context = ssl.create_default_context(cafile=authority)
         self._mine = threading.local()
 
     def as_bearer(self, token: str) -> "Api":
@@ -75,7 +75,7 @@ class Api:
     def watch(self, kind: Kind, version: str, seconds: int) -> Iterator[Tree]:
         """Every change after this version, until the time is over or the server has enough."""
         parts = urlsplit(self.server)
-        connection = http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=seconds + 5, context=self._context)
+        connection = http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=seconds + 5, context=self.context)
         try:
             where = path(kind, watch="true", resourceVersion=version, timeoutSeconds=str(seconds))
             connection.request("GET", where, headers=self._headers("watch"))
@@ -97,7 +97,7 @@ class Api:
             if kept is not None:
                 kept[0].close()
             parts = urlsplit(self.server)
-            kept = http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=TIMEOUT, context=self._context), now
+            kept = http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=TIMEOUT, context=self.context), now
         self._mine.kept = kept[0], now
         return kept[0]
 

@@ -90,6 +90,10 @@ class Garden(Owner):
 
     # --- what operators and Gardener's controllers do ---
 
+    def set_quota(self, namespace: str, count: int) -> None:
+        """The namespace may hold so many Secrets."""
+        self.knobs.quotas[namespace] = count
+
     def catch_up(self) -> None:
         """Gardenlets and controllers have done, and logged, all that was due by the sandbox's now."""
         with self._state.lock:
