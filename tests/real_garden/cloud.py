@@ -1,5 +1,6 @@
 """The sandbox's Google with a Garden on the real servers: the landscape of `make sandbox`, in one Garden of three projects."""
 
+from datetime import timedelta
 from pathlib import Path
 
 from real_garden.garden import RealGarden
@@ -16,9 +17,9 @@ QUICK = {"poll": "1s", "request": "1s", "propagation": "5s", "soak": "5s", "idle
 class RealCloud(Cloud):
     """A cloud whose Gardens are projects on a real landscape, which others own."""
 
-    def __init__(self, real: Landscape) -> None:
-        """An empty cloud, whose clock is behind as the landscape of the sandbox wants it."""
-        super().__init__(behind=landscape.PAST)
+    def __init__(self, real: Landscape, *, behind: timedelta = timedelta(0)) -> None:
+        """An empty cloud, whose clock is `behind` the machine's, and so the servers', by so much."""
+        super().__init__(behind=behind)
         self._real = real
 
     def add_garden(self, name: str, *namespaces: str) -> RealGarden:  # type: ignore[override]  # it has the same methods
@@ -34,7 +35,7 @@ class RealCloud(Cloud):
 
 def populated(real: Landscape) -> RealCloud:
     """The landscape of the sandbox, twelve Shoots, on the real servers; serving."""
-    built = RealCloud(real)
+    built = RealCloud(real, behind=landscape.PAST)
     built.start()
     garden = built.add_garden("live", *NAMESPACES)
     landscape.compose(built, garden, garden)  # type: ignore[arg-type]
