@@ -8,7 +8,7 @@ every further call of its objects raises. Fresh objects, as a new process would 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from house import House
 from rotator import guard
@@ -81,7 +81,7 @@ class Trap:
         self.dead, self.calls = False, []
         self.house.around = lambda world: guarded(world, self)
         wired = self.house.wire()
-        store: Any = _StoreDoor(wired.store, self)
+        store: Any = StoreDoor(wired.store, self)
         wired.store = wired.service.store = store
         wired.service.ledger = Ledger(store, wired.places)
         return wired
@@ -138,7 +138,15 @@ def of_rotator(operation: Operation) -> bool:
     return by is None or "rotator" in str(by)
 
 
-def guarded(world: World, trap: Trap) -> World:
+class Teller(Protocol):
+    """Is told of every call before it is made, and makes it, or does not."""
+
+    def call(self, name: str, send: Callable[[], Any], arguments: tuple[Any, ...], *, mutating: bool, checkpoint: bool) -> Any:
+        """What the call gave."""
+        ...
+
+
+def guarded(world: World, trap: Teller) -> World:
     """The world, every call of it through the trap. Books are left out: what they do is seen at the store."""
 
     def through(sending: Sending, send: Callable[[], Any]) -> Any:
@@ -150,8 +158,11 @@ def guarded(world: World, trap: Trap) -> World:
     return guard.around(world, through)
 
 
-class _StoreDoor:
-    def __init__(self, inner: Any, trap: Trap) -> None:
+class StoreDoor:
+    """A store, every call of it through the trap."""
+
+    def __init__(self, inner: Any, trap: Teller) -> None:
+        """Around `inner`."""
         self._inner = inner
         self._trap = trap
 

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from cli_runner import Cli, Ran
+from real_garden import audit
 from real_garden import cloud as real
 from real_garden.landscape import Landscape
 from real_ground import withdrawn
 from sandbox.cloud import USER, Cloud
 from sandbox.garden.kind import WORKLOAD_IDENTITIES
+from sandbox.operations import Operation
 
 EMAIL = "puller@acme-prod.iam.gserviceaccount.com"
 HOST = "europe-docker.pkg.dev"
@@ -61,17 +63,18 @@ class Fleet:
 def on_sandbox(folder: Path) -> Iterator[Fleet]:
     """A fleet in the sandbox."""
     with Cloud() as cloud:
-        yield _laid(cloud, "garden-acme", folder, WAITS)
+        yield laid(cloud, "garden-acme", folder, WAITS)
 
 
 @contextmanager
 def on_real(landscape: Landscape, folder: Path) -> Iterator[Fleet]:
     """A fleet in a new project on the real servers; what takes hours in the sandbox takes seconds."""
     with real.RealCloud(landscape) as cloud:
-        yield _laid(cloud, f"garden-{secrets.token_hex(3)}", folder, SECONDS)
+        yield laid(cloud, f"garden-{secrets.token_hex(3)}", folder, SECONDS)
 
 
-def _laid(cloud: Cloud, namespace: str, folder: Path, waits: dict[str, str]) -> Fleet:
+def laid(cloud: Cloud, namespace: str, folder: Path, waits: dict[str, str], **policy: Any) -> Fleet:
+    """The fleet is in this cloud; `policy` is what it says besides its waits."""
     google = cloud.google
     google.monitoring.lag = 0.0
     account = google.create_account("acme-prod", EMAIL)
@@ -91,7 +94,14 @@ def _laid(cloud: Cloud, namespace: str, folder: Path, waits: dict[str, str]) -> 
     ]
     garden.create_shoot(namespace, "web", {HOST: "ar"}, {"ar": "ar-credentials"}, extra_spec={"resources": entries})
     garden.catch_up()
-    return Fleet(cloud, namespace, Cli(cloud.write_config(folder / "etc", waits=waits), folder / "state.db"))
+    return Fleet(cloud, namespace, Cli(cloud.write_config(folder / "etc", waits=waits, **policy), folder / "state.db"))
+
+
+def history(fleet: Fleet, landscape: Landscape) -> list[Operation]:
+    """All that happened on the real servers, at Google (the sandbox's log), in the Garden (audit logs), at the gardenlet."""
+    gardenlet = [entry for entry in landscape.operations.since() if entry.target.partition("/")[0] == fleet.ns]
+    garden = audit.operations("live", landscape.plane.audit_logs, [fleet.ns])
+    return audit.history([fleet.cloud.operations.since(), garden, gardenlet])
 
 
 def blocked(fleet: Fleet) -> str:
