@@ -24,6 +24,7 @@ from sandbox.metadata import Metadata
 from sandbox.monitoring import Monitoring
 from sandbox.oauth2 import OAuth2
 from sandbox.operations import Operations
+from sandbox.projects import Projects
 from sandbox.registry import Registry, Repository
 from sandbox.registry_login import Login
 from sandbox.secret_manager import SecretManager
@@ -57,6 +58,7 @@ class Google:
             iamrest=IamRest(self.iam, self.access),
             metadata=self.metadata,
             registry=self.registry,
+            projects=Projects(self.access),
         )
         self.http_address = self.http.address
         self.http_url = f"http://{self.http_address}"

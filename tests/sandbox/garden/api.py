@@ -177,7 +177,7 @@ class Api:
         attributes = (asked.get("spec") or {}).get("resourceAttributes") or {}
         verb, resource = attributes.get("verb", ""), attributes.get("resource", "")
         namespace, name = attributes.get("namespace", ""), attributes.get("name", "")
-        allowed = self._state.access.may(call.user, verb, resource, namespace, name)
+        allowed = self._state.access.may(call.user, verb, resource, namespace, name, attributes.get("group", ""))
         answer = {
             **asked,
             "kind": ACCESS_REVIEWS.kind,
