@@ -166,21 +166,25 @@ def _account(charge: Charge, member: str, review: GoogleReview) -> Iterator[Line
 def _staging(charge: Charge, project: str, installation: str, member: str, review: GoogleReview) -> Iterator[Line]:
     """The secret's own permissions; while it is not there, those of its project, and the one to make it."""
     secret = Resource("secret", staged.secret_id(charge.base), project)
+    above = Resource("project", project, project)
     rights = permission.on_resource("secret")
+    create = permission.google("secretmanager.secrets.create")
     subject = f"{project}/{secret.name}"
+    there = True
     try:
         yield _marked(subject, review.mark(secret), staged.label_value(installation), secret)
     except Absent:
-        above = Resource("project", project, project)
-        create = permission.google("secretmanager.secrets.create")
-        yield from _held("staging", subject, above, (create, *rights), member, review)
-        return
+        there = False
     except RotatorError as caught:
-        # Without secrets.get nobody can tell whether it is there; its other permissions may be held all the same.
         if not isinstance(caught, Permanent) or caught.code != "staging-permission":
             yield fault("staging", subject, "readable", caught)
             return
-    yield from _held("staging", subject, secret, rights, member, review)
+        # Nobody is told whether it is there; who holds nothing at all on it needs what one without it needs.
+        there = any(line.status != "missing" for line in _held("staging", subject, secret, rights, member, review))
+    if there:
+        yield from _held("staging", subject, secret, rights, member, review)
+    else:
+        yield from _held("staging", subject, above, (create, *rights), member, review)
 
 
 def _marked(subject: str, found: str, ours: str, secret: Resource) -> Line:

@@ -4,6 +4,7 @@ Names come from what Shoots and bindings name now, from our books, and from the 
 call cannot tell, the others still do; whatever could not be read is said.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
@@ -117,6 +118,11 @@ def accounts(held: HeldSecret | None) -> frozenset[Email]:
     return frozenset(key.account for key in held.keys) if held is not None else frozenset()
 
 
+def in_order(names: Iterable[str]) -> tuple[str, ...]:
+    """As people count: v2 before v10."""
+    return tuple(sorted(names, key=lambda each: [(part.isdecimal(), part.zfill(9)) for part in re.split(r"(\d+)", each)]))
+
+
 def _place(seen: Look, place: Place, coming: frozenset[str]) -> PlaceNeeds:
     found, writers = seen.found[place], seen.writers
     booked = {ref.name for ref in books.all_secrets(seen.records) if Place(ref.garden, ref.namespace) == place}
@@ -136,7 +142,7 @@ def _place(seen: Look, place: Place, coming: frozenset[str]) -> PlaceNeeds:
         ("get", "workloadidentities"): {each for resource, each in companions if resource == "workloadidentities"},
     }
     needs = [
-        Need(right, tuple(sorted(names[right.verb, right.resource])) if right.by_name else ())
+        Need(right, in_order(names[right.verb, right.resource]) if right.by_name else ())
         for right in GARDEN
         if writers or not right.writes
     ]

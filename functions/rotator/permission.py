@@ -109,7 +109,8 @@ class Resource(msgspec.Struct, frozen=True):
             case "secret":
                 return f"gcloud secrets add-iam-policy-binding {self.name} --project {self.project} {to}"
             case "project":
-                return f"gcloud projects add-iam-policy-binding {self.project} {to}"
+                # Without --condition gcloud asks back where the project's policy has conditions.
+                return f"gcloud projects add-iam-policy-binding {self.project} {to} --condition None"
 
 
 class GoogleRight(msgspec.Struct, frozen=True, kw_only=True):

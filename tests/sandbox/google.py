@@ -3,16 +3,19 @@
 Two loopback ports: one gRPC server for the three APIs, one HTTP server for the rest. Both serve from `start` to `stop`.
 """
 
+import contextlib
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any, Self
 
 import grpc
+from google.cloud import secretmanager_v1 as secretmanager
 
 from sandbox import grpc_door, iam
 from sandbox.access import Access
 from sandbox.clock import Clock
-from sandbox.door import Call, Door
+from sandbox.door import Call, Door, Refused
 from sandbox.faults import Faults
 from sandbox.google_http import GoogleHttp
 from sandbox.iam import Iam
@@ -96,6 +99,11 @@ class Google:
             call = Call(service="iam", method="CreateServiceAccountKey", target=account.name, mutating=True)
             self.door.record(call, iam.facts(key, by))
             return key.key_id, key_file
+
+    def make_secret(self, project: str, name: str, wanted: Mapping[str, Any]) -> None:
+        """Somebody outside the program made a secret without versions, if it is not there; fields of secretmanager.Secret."""
+        with self.door.lock, contextlib.suppress(Refused):
+            self.secrets.create(f"projects/{project}", name, secretmanager.Secret(wanted))
 
     def repository(self, host: str, path: str, *, private: bool = True, images: tuple[str, ...] = ("app",)) -> Repository:
         """The registry has a repository; `path` and `path/<image>` can be pulled with the tag `latest`."""

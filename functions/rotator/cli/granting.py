@@ -98,8 +98,9 @@ def _garden(settings: Settings, asked: argparse.Namespace) -> GardenSettings:
 
 
 def _unread(garden: GardenSettings, place: PlaceNeeds) -> str:
+    why = place.unread[0].partition("; grant ")[0]
     return (
-        f"rbac: the Secrets of {place.place} cannot be named ({place.unread[0]}); look with a login that may read them:"
+        f"rbac: the Secrets of {place.place} cannot be named ({why}); look with a login that may read them:"
         f" rotator rbac {place.place} --kubeconfig ADMIN.yaml, or print the Role for Secrets of any name:"
         f" rotator rbac {garden.name} --all-secrets"
     )

@@ -72,11 +72,10 @@ def lines(name: str, places: Iterable[PlaceNeeds], subject: Subject) -> Iterator
     """The same as YAML with comments, one document each."""
     for place in places:
         yield f"# Garden {place.place.garden}, namespace {place.place.namespace}"
-        yield from (f"# not complete: {why}" for why in place.unread)
         yield from _document(_head("Role", name, place))
         yield "rules:"
         for rule in rules(place.needs):
-            yield from (f"# {why[0].upper()}{why[1:]}" for why in rule.why)
+            yield from (f"# {why}" for why in rule.why)
             for number, (field, values) in enumerate(rule.tree.items()):
                 yield from _list(f"{'  ' if number else '- '}{field}", values)
         yield "---"

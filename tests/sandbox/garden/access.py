@@ -59,6 +59,8 @@ class Access:
         self._tokens: dict[str, _Token] = {}
         self._rules: dict[str, list[tuple[str, Rule]]] = {}
         self._withdrawn: set[tuple[str, str, str]] = set()
+        self.needed: set[tuple[str, str, str, str]] = set()
+        """User, verb, group and resource of everything that was ever asked for, or that admission asked about."""
 
     def issue(self, user: str, now: datetime, lifetime: timedelta) -> str:
         """A token for `user`, shaped as an unsigned JWT with `exp`."""
@@ -104,6 +106,11 @@ class Access:
         """Only the rules decide about `user` again."""
         self._withdrawn = {each for each in self._withdrawn if each[0] != user}
 
+    def needs(self, user: str, verb: str, kind: Kind, namespace: str, name: str) -> bool:
+        """The user may do this, and it is remembered that it was needed."""
+        self.needed.add((user, verb, kind.group, kind.plural))
+        return self.may(user, verb, kind.plural, namespace, name, kind.group)
+
     def may(self, user: str, verb: str, resource: str, namespace: str, name: str, group: str) -> bool:
         """The user may do this. An empty namespace means cluster scope."""
         if user == ADMIN or resource == ACCESS_REVIEWS.plural:
@@ -121,7 +128,7 @@ class Access:
 
     def check(self, user: str, verb: str, kind: Kind, namespace: str, name: str) -> None:
         """Raises: Refusal 403, in Kubernetes' words, unless the user may."""
-        if self.may(user, verb, kind.plural, namespace, name, kind.group):
+        if self.needs(user, verb, kind, namespace, name):
             return
         where = f'in the namespace "{namespace}"' if namespace else "at the cluster scope"
         raise forbidden(

@@ -93,6 +93,11 @@ class Garden(Owner):
         with self._state.lock:
             self._state.access.restore(user)
 
+    def needed(self, user: str) -> set[tuple[str, str, str]]:
+        """Verb, group and resource of everything that `user` ever asked for, or that admission asked about for them."""
+        with self._state.lock:
+            return {(verb, group, resource) for who, verb, group, resource in self._state.access.needed if who == user}
+
     def expire_continues(self) -> None:
         """Every continue token so far answers 410."""
         with self._state.lock:

@@ -17,6 +17,7 @@ from sandbox.garden.kind import (
     SECRET_BINDINGS,
     SECRETS,
     SHOOTS,
+    WORKLOAD_IDENTITIES,
     Kind,
     Tree,
 )
@@ -48,6 +49,14 @@ class Owner:
     def create_config_map(self, namespace: str, name: str, data: Mapping[str, str]) -> Tree:
         """The ConfigMap is there."""
         return self.create(CONFIG_MAPS, {"metadata": {"name": name, "namespace": namespace}, "data": dict(data)})
+
+    def create_workload_identity(self, namespace: str, name: str) -> None:
+        """The WorkloadIdentity is there."""
+        with self._state.lock:
+            now = self._state.now()
+            metadata = {"name": name, "namespace": namespace, "uid": new_uid(), "creationTimestamp": stamp(now)}
+            kind = WORKLOAD_IDENTITIES
+            self._state.put(kind, {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata}, now)
 
     def create_binding(
         self, namespace: str, name: str, secret: str, *, kind: str = "CredentialsBinding", secret_namespace: str | None = None
@@ -156,6 +165,20 @@ class Owner:
     def edit(self, namespace: str, name: str, spec: Tree, *, manager: str = "kubectl-edit") -> Tree:
         """The Shoot's spec is merged with `spec` (lists are replaced)."""
         return self.patch(SHOOTS, namespace, name, {"spec": spec}, manager=manager)
+
+    def add_companions(self, namespace: str, name: str) -> None:
+        """The Shoot also names a ConfigMap and a WorkloadIdentity, which are there."""
+        self.create_config_map(namespace, "audit-policy", {"policy": "{}"})
+        self.create_workload_identity(namespace, "deployer")
+        with self._state.lock:
+            stored = self._state.store.find(SHOOTS, namespace, name)
+        entries = stored.tree["spec"].get("resources", []) if stored else []
+        targets = {"audit": (CONFIG_MAPS, "audit-policy"), "identity": (WORKLOAD_IDENTITIES, "deployer")}
+        more = [
+            {"name": entry, "resourceRef": {"apiVersion": kind.api_version, "kind": kind.kind, "name": target}}
+            for entry, (kind, target) in targets.items()
+        ]
+        self.edit(namespace, name, {"resources": [*entries, *more]})
 
     def delete_secret(self, namespace: str, name: str) -> None:
         """The Secret is deleted, or Terminating while a Shoot names it."""
