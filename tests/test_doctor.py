@@ -60,8 +60,7 @@ def doctor(
     yield Doctor(cloud.write_config(tmp_path / "etc"), tmp_path / "state.db", capsys, monkeypatch)
     for garden in cloud.gardens.values():
         garden.restore(USER)
-    for right in permission.GOOGLE:
-        cloud.google.access.allow(right.name)
+    cloud.google.access.restore()
 
 
 def bad(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:

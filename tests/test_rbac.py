@@ -97,10 +97,10 @@ def test_without_any_one_of_its_verbs_the_old_key_does_not_end(right: permission
         if right is not None:
             h.live.withdraw(USER, right.verb, right.resource)
 
-        h.carry(w, begun.id, most=6)
+        h.carry(w, begun.id, most=5)
         w.service.tick(h.now())
         for record in w.service.records()[0]:
-            h.carry(w, record.id, horizon=timedelta(days=2), most=12)
+            h.carry(w, record.id, horizon=timedelta(days=2), most=10)
 
         assert ("Gone" in {name_of(record.state) for record in w.service.records()[0]}) == (right is None)
         assert h.violations() == []

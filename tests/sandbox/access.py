@@ -81,6 +81,10 @@ class Access:
         """The denial of exactly this permission and glob is gone."""
         self._denied.discard((permission, resource))
 
+    def restore(self) -> None:
+        """No denial is in force."""
+        self._denied.clear()
+
     def holds(self, principal: str, permission: str, resource: str) -> bool:
         """Whether the principal has the permission on the resource."""
         return principal in self.members and not any(

@@ -16,6 +16,9 @@ from rotator.clients.words import words
 from rotator.errors import Absent, Conflict, Denied, Exists, Permanent, RotatorError, Transient, Unreadable
 
 REJECTED = "the server rejected our request due to an error in our request"
+UNREADABLE = "cannot reference a resource you are not allowed to read"
+"""How ResourceReferenceManager says that an entry of spec.resources is forbidden to us; it does not say which."""
+
 _ADMISSION = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY})
 
 
@@ -114,7 +117,8 @@ def _answer(fault: AnswerError, request: Request, garden: str, attempt: str) -> 
         case HTTPStatus.UNPROCESSABLE_ENTITY if _is_failed_test(fault.status):
             return Conflict(f"{attempt}: 422, a test of the patch failed: the object has changed since it was read; read again")
         case code if code in _ADMISSION:
-            return Denied(f"{attempt}: {code}: {text}")
+            which = "; which one: rotator doctor" if UNREADABLE in fault.status.message else ""
+            return Denied(f"{attempt}: {code}: {text}{which}")
         case HTTPStatus.TOO_MANY_REQUESTS:
             return Transient(f"{attempt}: 429, the server asks for fewer requests; tried again later")
         case code if code >= HTTPStatus.INTERNAL_SERVER_ERROR:
