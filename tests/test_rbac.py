@@ -224,7 +224,28 @@ def test_it_speaks_yaml_and_json_for_kubectl(config: Path, capsys: pytest.Captur
     assert [(one["kind"], one["metadata"]["namespace"]) for one in text] == [
         (kind, namespace) for namespace in ("garden-payments", "garden-search") for kind in ("Role", "RoleBinding")
     ]
-    assert {one["subjects"][0]["namespace"] for one in text if one["kind"] == "RoleBinding"} == {"garden-payments"}
+    subject = {"kind": "ServiceAccount", "name": "registry-key-rotator", "namespace": "garden"}  # whose login the settings have
+    assert [one["subjects"] for one in text if one["kind"] == "RoleBinding"] == [[subject], [subject]]
+
+
+def test_it_binds_whom_the_command_names_or_a_service_account_to_come(
+    config: Path, cloud: Cloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    admin = config.parent / "admin.yaml"
+    admin.write_text(json.dumps(cloud.gardens["live"].kubeconfig()))
+    (config.parent / "kubeconfig-live.yaml").unlink()
+    words = ["rbac", "live/garden-search", "--kubeconfig", str(admin)]
+    bound = []
+    for more in ([], ["--user", "ann"], ["--service-account", "bots/rotator"], ["--service-account", "rotator"]):
+        assert main([*words, *more]) == 0
+        bound.append(list(yaml.safe_load_all(capsys.readouterr().out))[1]["subjects"][0])
+
+    assert [(one["kind"], one.get("namespace"), one["name"]) for one in bound] == [
+        ("ServiceAccount", "garden-payments", "registry-key-rotator"),
+        ("User", None, "ann"),
+        ("ServiceAccount", "bots", "rotator"),
+        ("ServiceAccount", "garden-payments", "rotator"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -257,5 +278,7 @@ def test_names_that_cannot_be_read_make_no_half_role(config: Path, cloud: Cloud,
     assert "resourceNames" not in capsys.readouterr().out
     admin = config.parent / "admin.yaml"
     admin.write_text(json.dumps(cloud.gardens["live"].kubeconfig()))
-    assert main(["rbac", "live", "--kubeconfig", str(admin), "--user", "ann"]) == 0
-    assert '"kind": "User", "name": "ann"' in capsys.readouterr().out
+    assert main(["rbac", "live", "--kubeconfig", str(admin)]) == 0
+    out = capsys.readouterr().out
+    assert '"ar-credentials"' in out
+    assert '"name": "registry-key-rotator", "namespace": "garden"' in out

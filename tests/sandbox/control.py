@@ -7,7 +7,7 @@ POST   /pull                 every cache pulls once; lists failures
 POST   /window               the maintenance window of every confined Shoot has come
 POST   /faults               fields of sandbox.faults.Fault; answers its number
 DELETE /faults               no fault is in force
-POST   /withdraw             {"permission": "iam.serviceAccountKeys.list"}, or {"garden": "live", "verb": "list", "resource": "shoots"}
+POST   /withdraw             {"permission": "iam.serviceAccounts.get"}; {"garden": "live", "verb": "list", "resource": "shoots"}
 DELETE /withdraw             every withdrawn permission is given back
 POST   /settings             {"iam.works_after": 5, "live.webhook_down": true}: knobs of a service or of a Garden
 """

@@ -112,16 +112,18 @@ tells. With --google: gcloud command lines for the roles at Google.
         "place", nargs="?", metavar="GARDEN[/NAMESPACE]", help="as in rotator.toml; may be left out if there is one"
     )
     one.add_argument(
-        "--service-account", metavar="[NAMESPACE/]NAME", help="whom to bind (default: registry-key-rotator, first namespace)"
+        "--service-account",
+        metavar="[NAMESPACE/]NAME",
+        help="whom to bind (default: whose login rotator.toml has; while nobody's, registry-key-rotator)",
     )
     one.add_argument("--user", metavar="NAME", help="bind this user instead of a service account")
     one.add_argument(
         "--versions", type=_count, default=12, metavar="N", help="names of so many rotations to come (default: 12)"
     )
-    one.add_argument("--all-secrets", action="store_true", help="Secrets of any name: wider, but never to be applied again")
+    one.add_argument("--all-secrets", action="store_true", help="Secrets of any name: wider, but need not be applied again")
     one.add_argument("--kubeconfig", type=Path, metavar="FILE", help="look with this login instead of the rotator's own")
     one.add_argument("--google", action="store_true", help="print gcloud command lines instead")
-    one.add_argument("--member", default="", metavar="MEMBER", help="with --google: whom to bind, like serviceAccount:ADDRESS")
+    one.add_argument("--member", default="", metavar="MEMBER", help="with --google: whom to bind, as serviceAccount:ADDRESS")
 
 
 def _count(text: str) -> int:

@@ -1,6 +1,7 @@
 """`rotator doctor`: what the rotator needs from outside, asked of those who give it. Changes nothing."""
 
 import argparse
+import contextlib
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from rotator.checkup import Line
 from rotator.cli import BLOCKED, ERROR, FINE
 from rotator.cli.desk import Desk
 from rotator.clients.garden import KubernetesGarden
-from rotator.errors import Invalid, RotatorError
+from rotator.errors import Absent, Invalid, RotatorError
 from rotator.neighbours import Neighbours
 from rotator.permission import GARDEN
 from rotator.record import Record
@@ -82,12 +83,14 @@ class _Reaching:
         self._reached = reached
 
     def __call__(self) -> str:
-        """How long our login is good. Raises: RotatorError."""
+        """Who we are and how long our login is good. Raises: RotatorError."""
         garden = self._neighbours.garden(self._settings)
         garden.may(GARDEN[0], self._settings.namespaces[0])
         self._reached[self._settings.name] = garden
-        end = garden.fence()
-        return f"login good until {form.clock(end)}" if end else "login does not tell its end"
+        with contextlib.suppress(Absent):  # an old API server tells nobody who he is
+            who, end = garden.who(), garden.fence()
+            return f"as {who}, login good until {form.clock(end)}" if end else f"as {who}"
+        return ""
 
 
 def _books(settings: Settings, neighbours: Neighbours) -> tuple[list[Line], tuple[Record, ...]]:

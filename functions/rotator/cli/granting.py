@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 
 import msgspec
 
@@ -36,7 +37,8 @@ def rbac(asked: argparse.Namespace, desk: Desk) -> int:
     for one in places:
         if one.unread:
             raise Invalid((_unread(garden, one),))
-    name, subject = f"{NAME}-{settings.installation}", _subject(asked, garden)
+    name, subject = f"{NAME}-{settings.installation}", _subject(asked, settings, garden)
+    desk.say(f"for {subject}, which `kubectl apply` makes the only subject of RoleBinding {name}")
     if desk.json:
         desk.tree(role.tree(name, places, subject))
     else:
@@ -106,11 +108,23 @@ def _unread(garden: GardenSettings, place: PlaceNeeds) -> str:
     )
 
 
-def _subject(asked: argparse.Namespace, garden: GardenSettings) -> Subject:
+def _subject(asked: argparse.Namespace, settings: Settings, garden: GardenSettings) -> Subject:
+    """Whom the command names; else whom the rotator's own login belongs to; else a service account that may come to be."""
     if asked.user:
         return Subject(asked.user)
     namespace, _, name = (asked.service_account or NAME).rpartition("/")
-    return Subject(name, namespace or garden.namespaces[0])
+    made = Subject(name, namespace or garden.namespaces[0])
+    if asked.service_account:
+        return made
+    neighbours = Neighbours(settings)
+    try:
+        user = neighbours.garden(garden).who()
+    except RotatorError:
+        return made
+    finally:
+        neighbours.close()
+    account = re.fullmatch(r"system:serviceaccount:([^:]+):([^:]+)", user)
+    return Subject(account[2], account[1]) if account else Subject(user)
 
 
 def _google(asked: argparse.Namespace, desk: Desk, settings: Settings) -> int:

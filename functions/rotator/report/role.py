@@ -24,6 +24,10 @@ class Subject(msgspec.Struct, frozen=True):
     name: str
     namespace: str = ""
 
+    def __str__(self) -> str:
+        """As people say it."""
+        return f"service account {self.namespace}/{self.name}" if self.namespace else f"user {self.name}"
+
     @property
     def tree(self) -> Tree:
         """As a RoleBinding has it."""

@@ -105,6 +105,10 @@ class KubernetesGarden:
         body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": preconditions}
         self._transport.write(Request("delete", CORE, "secrets", secret.ref.namespace, secret.ref.name), body)
 
+    def who(self) -> str:
+        """Our user name there, as RBAC knows it. Raises: Absent where nobody tells, Unreadable."""
+        return review.who(self._transport)
+
     def may(self, right: GardenRight, namespace: str, name: str = "") -> bool:
         """The Garden's authorizer lets us do this there, to the object of this name or to all. Raises: Unreadable."""
         return review.may(self._transport, right, namespace, name)

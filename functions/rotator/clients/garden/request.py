@@ -10,6 +10,7 @@ METHODS = {"get": "GET", "list": "GET", "create": "POST", "patch": "PATCH", "del
 CORE = "/api/v1"
 GARDENER = "/apis/core.gardener.cloud/v1beta1"
 SECURITY = "/apis/security.gardener.cloud/v1alpha1"
+AUTHENTICATION = "/apis/authentication.k8s.io/v1"
 AUTHORIZATION = "/apis/authorization.k8s.io/v1"
 
 
