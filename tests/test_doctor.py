@@ -13,6 +13,7 @@ from rotator import permission
 from rotator.cli import main
 from sandbox import landscape
 from sandbox.cloud import USER, Cloud
+from sandbox.faults import Fault
 from sandbox.garden.access import ROTATOR, Rule
 from sandbox.google import ROTATOR as MEMBER
 
@@ -174,6 +175,30 @@ def test_what_cannot_be_asked_is_unknown_and_an_error(doctor: Doctor, cloud: Clo
     assert code == 1
     assert {line["status"] for line in bad(lines)} == {"unknown"}
     assert {line["part"] for line in bad(lines)} == {"account", "staging", "monitoring"}
+
+
+def test_an_account_that_is_not_there_is_told_in_one_line(doctor: Doctor) -> None:
+    doctor.config.write_text(doctor.config.read_text().replace(landscape.MIRROR, "mirrror@acme-shared.iam.gserviceaccount.com"))
+    code, lines = doctor()
+
+    assert code == 1
+    assert [(line["part"], line["subject"], line["status"]) for line in bad(lines)] == [
+        ("account", "mirrror@acme-shared.iam.gserviceaccount.com", "unknown")
+    ]
+    assert "there is no such object" in bad(lines)[0]["why"]
+
+
+def test_a_project_that_does_not_tell_is_unknown_with_the_command_that_enables_its_api(doctor: Doctor, cloud: Cloud) -> None:
+    doctor.config.write_text('staging_project = "acme-vault"\n' + doctor.config.read_text())
+    number = cloud.faults.add(Fault(service="projects", answer="403", times=0))
+    code, lines = doctor()
+    cloud.faults.remove(number)
+
+    assert code == 1
+    assert {line["subject"] for line in bad(lines)} == {f"acme-vault/registry-key-rotator-{base}" for base in WRITERS}
+    assert {line["mend"] for line in bad(lines)} == {
+        "gcloud services enable cloudresourcemanager.googleapis.com --project acme-vault"
+    }
 
 
 def test_a_staging_secret_of_another_installation_is_told(doctor: Doctor, cloud: Cloud) -> None:

@@ -97,11 +97,11 @@ class Review:
 
 
 def _attempt(resource: Resource, name: str = "", code: str = "google-answer") -> Attempt:
-    right = permission.google(name) if name else None
+    right = permission.google(name) if name else permission.on_resource(resource.kind)[0]
     return Attempt(
         what=f"asking about {resource.kind} {resource.name} in {resource.project}",
-        permission=name or "what it takes to be told",
-        grant=resource.bind(right.role if right else "roles/iam.securityReviewer", "MEMBER"),
+        permission=name or "every permission on it",
+        grant=resource.bind(right.role, "MEMBER"),
         forbidden=code,
     )
 
