@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import figures
-from rotator import permission
+from rotator import checkup, permission
 from rotator.cli import main
 from sandbox import landscape
 from sandbox.cloud import USER, Cloud
@@ -164,6 +164,29 @@ def test_a_broken_part_hides_no_other(doctor: Doctor, cloud: Cloud, tmp_path: Pa
     (gone,) = (line for line in bad(lines) if line["what"] == "reachable")
     assert gone["subject"] == "canary"
     assert gone["mend"].startswith("kubectl --kubeconfig")
+
+
+@pytest.mark.parametrize("text", ["{", "just text", "", "clusters: 3"])
+def test_a_file_that_is_no_kubeconfig_is_one_line(doctor: Doctor, text: str) -> None:
+    (doctor.config.parent / "kubeconfig-canary.yaml").write_text(text)
+    code, lines = doctor()
+
+    assert code == 1
+    assert [(line["subject"], line["what"], line["status"]) for line in bad(lines)] == [("canary", "reachable", "unknown")]
+    assert "reading kubeconfig" in bad(lines)[0]["why"]
+
+
+def test_a_fault_of_the_program_in_one_part_hides_no_other() -> None:
+    def faulty() -> Iterator[checkup.Line]:
+        yield checkup.Line(part="garden", subject="live", what="reachable", status="ok")
+        raise ZeroDivisionError
+
+    told: list[Exception] = []
+    lines = list(checkup.whole("garden", faulty(), told.append))
+
+    assert [line.status for line in lines] == ["ok", "unknown"]
+    assert "ZeroDivisionError" in lines[1].why
+    assert len(told) == 1
 
 
 def test_what_cannot_be_asked_is_unknown_and_an_error(doctor: Doctor, cloud: Cloud) -> None:

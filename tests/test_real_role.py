@@ -113,3 +113,15 @@ def test_a_name_that_is_not_in_the_role_is_told(plane: Kubernetes, client: Kuber
 
     assert (line.status, line.what) == ("missing", "get secrets")
     assert line.why.startswith("of of-a-new-shoot: ")
+
+
+def test_a_review_of_a_create_that_names_an_object_is_told_yes_by_a_rule_for_that_name(
+    plane: Kubernetes, client: KubernetesGarden
+) -> None:
+    """The object of a real create has no name yet, so such a rule is worth nothing: the doctor asks without a name."""
+    create = next(right for right in GARDEN if right.verb == "create")
+    apply(plane, PlaceNeeds(place=Place("live", NAMESPACE), needs=(Need(create, ("puller-v1",)),)))
+    eventually(lambda: client.may(create, NAMESPACE, "puller-v1"))
+
+    assert not client.may(create, NAMESPACE, "another")
+    assert not client.may(create, NAMESPACE)

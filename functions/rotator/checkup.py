@@ -54,7 +54,7 @@ class GoogleReview(Protocol):
         ...
 
     def held(self, resource: Resource, names: Sequence[str]) -> frozenset[str]:
-        """Those of the permissions that we hold on the resource. Raises: Absent for a staging secret that is not there."""
+        """Those of the permissions that we hold on the resource; none on a staging secret that is not there."""
         ...
 
     def mark(self, resource: Resource) -> str:
@@ -78,7 +78,18 @@ class Asked:
 def fault(part: str, subject: str, what: str, caught: RotatorError) -> Line:
     """What could not be asked, and how to go on where that is known."""
     mend = caught.next_command if isinstance(caught, Permanent) and "retry" not in caught.next_command else ""
-    return Line(part=part, subject=subject, what=what, status="unknown", why=str(caught), mend=mend)
+    why = str(caught).replace("; tried again later", "")  # not by us
+    return Line(part=part, subject=subject, what=what, status="unknown", why=why, mend=mend)
+
+
+def whole(part: str, lines: Iterator[Line], caught: Callable[[Exception], None]) -> Iterator[Line]:
+    """The lines; a fault of this program ends them with a line of its own, and `caught` is told."""
+    try:
+        yield from lines
+    except Exception as bug:  # noqa: BLE001 - no part may hide another
+        caught(bug)
+        why = f"a fault of this program ({type(bug).__name__}); for a bug report: rotator doctor --debug"
+        yield Line(part=part, subject="the rest", what="to be asked", status="unknown", why=why)
 
 
 def attempted(part: str, subject: str, what: str, ask: Callable[[], str], mend: str = "") -> Line:
@@ -152,10 +163,19 @@ def google(
             yield from _staging(charge, staging[charge.email], installation, who.why, review)
         for project in sorted({charge.project for charge in writers}):
             yield _usage(project, asked.usage)
-    yield attempted("google", "token endpoint", "reachable", partial(_silent, review.tokens), f"curl -i {TOKEN_URI}")
-    for host in hosts:
-        greet = partial(_silent, partial(asked.registry, host))
-        yield attempted("registry", host, "reachable", greet, f"curl -i https://{host}/v2/")
+    yield from _reached(hosts, asked)
+
+
+def _reached(hosts: Iterable[str], asked: Asked) -> Iterator[Line]:
+    """Hosts that answer without knowing us; at once, because one that does not answer takes its time."""
+
+    def line(part: str, subject: str, url: str, ask: Callable[[], None]) -> Line:
+        return attempted(part, subject, "reachable", partial(_silent, ask), f"curl -i {url}")
+
+    with ThreadPoolExecutor(AT_ONCE, "doctor") as pool:
+        coming = [pool.submit(line, "google", "token endpoint", TOKEN_URI, asked.review.tokens)]
+        coming += [pool.submit(line, "registry", host, f"https://{host}/v2/", partial(asked.registry, host)) for host in hosts]
+        yield from (each.result() for each in coming)
 
 
 def _account(charge: Charge, member: str, review: GoogleReview) -> Iterator[Line]:

@@ -59,8 +59,8 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def upstreams(self) -> tuple[str, ...]:
-        """Registry hosts that our accounts pull from: by Shoots, and by the policy's probes."""
-        hosts = {host for charge in self.charges for host in charge.policy.probes}
+        """Registry hosts that our accounts pull from, by what Shoots name."""
+        hosts: set[str] = set()
         ours = {charge.email for charge in self.charges}
         for found in self.found.values():
             for shoot in found.shoots:

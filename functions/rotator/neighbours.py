@@ -79,6 +79,8 @@ class Neighbours:
 
     def close(self) -> None:
         """Every connection is closed."""
+        for garden in self._gardens.values():
+            garden.close()
         if self._lines is not None:
             self._lines.close()
 

@@ -4,7 +4,7 @@ import argparse
 import contextlib
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from rotator import checkup, needs, wiring
 from rotator.checkup import Line
@@ -34,7 +34,7 @@ def doctor(asked: argparse.Namespace, desk: Desk) -> int:
         return ERROR
     neighbours = Neighbours(settings)
     try:
-        lines = list(examined(settings, neighbours))
+        lines = list(examined(settings, neighbours, desk.bug))
     finally:
         neighbours.close()
     if desk.json:
@@ -50,8 +50,8 @@ def doctor(asked: argparse.Namespace, desk: Desk) -> int:
     return BLOCKED if counts["missing"] else ERROR if counts["unknown"] else FINE
 
 
-def examined(settings: Settings, neighbours: Neighbours) -> Iterator[Line]:
-    """Every line, part by part; a part that fails is a line."""
+def examined(settings: Settings, neighbours: Neighbours, caught: Callable[[Exception], None]) -> Iterator[Line]:
+    """Every line, part by part; a part that fails is a line. `caught` is told of faults of this program."""
     what = f"{form.counted(len(settings.garden), 'Garden')}, {form.counted(len(settings.account), 'account')}"
     yield Line(part="config", subject=str(settings.file), what="valid", status="ok", why=what)
     books, records = _books(settings, neighbours)
@@ -59,9 +59,24 @@ def examined(settings: Settings, neighbours: Neighbours) -> Iterator[Line]:
     gardens: dict[str, KubernetesGarden] = {}
     for garden in settings.garden:
         yield checkup.attempted("garden", garden.name, "reachable", _Reaching(neighbours, garden, gardens), _look(garden))
+    hosts: set[str] = set()
+    yield from checkup.whole("garden", _rights(settings, neighbours, records, gardens, hosts), caught)
+    google = checkup.google(neighbours.charges, neighbours.staging, settings.installation, sorted(hosts), neighbours.asked())
+    yield from checkup.whole("google", google, caught)
+
+
+def _rights(
+    settings: Settings,
+    neighbours: Neighbours,
+    records: tuple[Record, ...],
+    gardens: dict[str, KubernetesGarden],
+    hosts: set[str],
+) -> Iterator[Line]:
+    """Each right in each namespace; meanwhile the registries that Shoots pull from come to light in `hosts`."""
+    hosts |= {host for charge in neighbours.charges for host in charge.policy.probes}
     seen = needs.look(settings.installation, neighbours.charges, records, gardens, neighbours.places)
+    hosts |= set(seen.upstreams)
     yield from checkup.gardens(needs.narrow(seen, ahead=1), gardens)
-    yield from checkup.google(neighbours.charges, neighbours.staging, settings.installation, seen.upstreams, neighbours.asked())
 
 
 def tree(lines: list[Line]) -> form.Tree:

@@ -27,13 +27,12 @@ def rbac(asked: argparse.Namespace, desk: Desk) -> int:
     if asked.google:
         return _google(asked, desk, settings)
     garden = _garden(settings, asked)
-    wanted = set(garden.namespaces)
-    if namespace := (asked.place or "").partition("/")[2]:
-        if namespace not in wanted:
-            raise Invalid((f"rbac: Garden {garden.name} has no namespace {namespace} in {settings.file}",))
-        wanted = {namespace}
-    every = _needs(asked, settings, garden, desk)
-    places = [one for one in every if one.place.garden == garden.name and one.place.namespace in wanted]
+    namespace = (asked.place or "").partition("/")[2]
+    every = [one for one in _needs(asked, settings, garden, desk) if one.place.garden == garden.name]
+    places = [one for one in every if namespace in ("", one.place.namespace)]
+    if not places:
+        listed = ", ".join(one.place.namespace for one in every)
+        raise Invalid((f"rbac: Garden {garden.name} has no namespace {namespace} in {settings.file}; it has {listed}",))
     for one in places:
         if one.unread:
             raise Invalid((_unread(garden, one),))
