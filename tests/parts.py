@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rotator import secret
-from rotator.gates import Proof
+from rotator.conditions import Proof
 from rotator.key import Account, AccountKey, Email, Key, KeyFile, KeyId, PrivateKey, PublicKey
 from rotator.policy import Policy
 from rotator.record import Place, Record, RetirementOrder, RotationOrder, retirement_id, rotation_id

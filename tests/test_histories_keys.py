@@ -129,7 +129,7 @@ def test_a_wanted_key_that_somebody_deleted_begins_a_rotation_though_it_was_the_
         assert names(h, "shoot-0") == [V2]
 
 
-def test_a_dead_wanted_key_in_manual_mode_begins_nothing_and_holds_the_retirement() -> None:
+def test_a_dead_wanted_key_in_manual_mode_asks_a_person_once_and_holds_the_retirement() -> None:
     with house(policy=policy(mode="manual")) as h:
         old, _ = h.populate(1)
         w = h.wire()
@@ -140,11 +140,38 @@ def test_a_dead_wanted_key_in_manual_mode_begins_nothing_and_holds_the_retiremen
         h.google.iam.disable_by_google(done.state.key.id)
         h.clock.advance(3 * 3600)
 
-        assert [r.kind for r in w.service.tick(h.now())[0] if r.kind == "rotation"] == []
+        begun, _ = w.service.tick(h.now())
+        assert [(r.id, blocked(r).code) for r in begun] == [(f"{BASE}-r2", "confirm-rotation")]
+        assert blocked(begun[0]).next_command == f"rotator retry {BASE}-r2"
+        assert w.service.tick(h.now())[0] == ()
+        asked = on(h, w, begun[0])
         retiring = on(h, w, retiring)
 
+        assert isinstance(asked.state, Planned)
+        assert "does not work: disabled by Google" in told(asked)
         assert "the wanted key does not work" in told(retiring)
         assert key_states(h)[old] == "enabled"
+
+        retry(h, w, asked)
+
+        assert isinstance(h.carry(w, asked.id).state, Done)
+        assert names(h, "shoot-0") == [V2]
+
+
+def test_who_rotates_by_hand_lets_the_rotation_go_on_that_waited_for_a_person() -> None:
+    with house(policy=policy(mode="manual")) as h:
+        h.populate(1)
+        w = h.wire()
+        done = h.rotate(w)
+        assert isinstance(done.state, Done)
+        h.google.iam.disable_by_google(done.state.key.id)
+        asked = w.service.tick(h.now())[0][0]
+        assert blocked(asked).code == "confirm-rotation"
+
+        record = h.rotate(w)
+
+        assert record.id == asked.id
+        assert isinstance(record.state, Done)
 
 
 def test_a_key_that_is_of_age_is_rotated_by_the_schedule_once() -> None:

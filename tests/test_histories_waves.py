@@ -6,6 +6,7 @@ from itertools import groupby
 from house import EMAIL, NAMESPACE, house
 from rotator.record import Wait
 from rotator.states import Done, Published
+from sandbox.faults import Fault
 from stories import (
     MINUTES,
     OLD,
@@ -25,6 +26,7 @@ from stories import (
     watching,
 )
 
+NO = "validation.example.org denied the request: owners say no"
 ONE_BY_ONE = policy(canary=1, growth=2.0)
 
 
@@ -207,8 +209,50 @@ def test_suspending_everything_suspends_every_credential() -> None:
         record = begin(h, w)
         w.service.suspend("*", h.now(), by="the operator", why="a freeze")
 
+        before = len(h.operations.since())
         record = on(h, w, record, 3)
 
         assert "everything was suspended by the operator" in told(record)
+        assert [o.method for o in h.operations.since(before)] == []
         assert w.service.tick(h.now())[0] == ()
         assert [o.method for o in h.operations.since() if o.method in {"AddSecretVersion", "UploadServiceAccountKey"}] == []
+
+
+def test_a_shoot_that_falls_ill_after_it_settled_holds_the_rest() -> None:
+    """Components are looked at a minute after Succeeded: the failure budget counts them still."""
+    with house(policy=policy(growth=1.0)) as h:
+        h.populate(4)
+        slow(h)
+        w = h.wire()
+        record = until(h, w, begin(h, w), "Published")
+        while len(patched(h)) < 2:
+            record = on(h, w, record, 1)
+            h.clock.advance(30)
+        assert patched(h)[0] == "shoot-0"
+        h.live.behave(NAMESPACE, "shoot-0", healthy=False)
+        h.live.reconcile(NAMESPACE, "shoot-0")
+        h.clock.advance(200)
+
+        record = on(h, w, record, 20)
+
+        assert blocked(record).code == "failure-budget"
+        assert "live/garden-acme/shoot-0: SystemComponentsHealthy False" in told(record)
+        assert patched(h) == ["shoot-0", "shoot-1"]
+
+
+def test_shoots_that_refuse_do_not_hold_up_those_behind_them() -> None:
+    """Thirty owners' admissions said no, and everybody in the alphabet after them waited for a day."""
+    with house(policy=policy(growth=100.0, per_seed=100)) as h:
+        h.populate(30)
+        h.shoot("willing", OLD)
+        h.faults.add(Fault(service="garden:*", method="PATCH shoots", target="*shoot-*", answer="403", text=NO, times=0))
+        w = h.wire()
+        record = until(h, w, begin(h, w), "Published")
+        before = len(h.operations.since())
+
+        record = on(h, w, record, 20)
+
+        assert names(h, "willing") == [V1]
+        asked = sum(1 for o in h.operations.since(before) if o.method == "PATCH shoots")
+        assert asked <= 20 * 10 + 1
+        assert "shoot-0 refused: " in told(record)

@@ -8,7 +8,7 @@ import msgspec
 from rotator import books
 from rotator.key import PublicKey, short
 from rotator.policy import text
-from rotator.record import Record, RetirementOrder
+from rotator.record import PROPOSED, Record, RetirementOrder
 from rotator.view import CredentialView, KeyView
 
 
@@ -23,13 +23,16 @@ class Reason(msgspec.Struct, frozen=True):
 def rotation(view: CredentialView, records: Sequence[Record], now: datetime) -> Reason | None:
     """Why a rotation of this credential should begin now; None when none should.
 
-    None while one is unfinished, unless the wanted key is dead: then even a blocked one must not stand in the way.
+    None while one is unfinished, unless the wanted key is dead: then even a blocked one must not stand in the way, but for
+    one that was begun because of it and waits for a person.
     """
     if view.charge is None:
         return None
     dead = dead_key(view, now)
     unfinished = [record for record, _ in books.rotations(records) if record.unfinished]
     lost = lost_key(view)
+    if any(record.blocked and record.blocked.code == PROPOSED for record in unfinished):
+        return None
     if unfinished and not ((dead or lost) and all(record.blocked for record in unfinished)):
         return None
     if dead is not None:

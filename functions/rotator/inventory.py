@@ -9,7 +9,7 @@ from rotator.key import KEY_LIMIT, AccountKey, Email, PublicKey, short
 from rotator.record import Place, Record, RetirementOrder
 from rotator.secret import HeldSecret
 from rotator.shoot import Shoot, why_not_movable, why_not_settled
-from rotator.survey import Survey, look
+from rotator.survey import Survey, look_around
 from rotator.view import Charge, CredentialView, Inventory, KeyView, SecretView, ShootView
 from rotator.world import World
 
@@ -25,9 +25,10 @@ def take(
 ) -> Inventory:
     """The inventory of these places, of one credential if `only` names it.
 
-    Again: only reads. What cannot be read is said in `unread`; an account that IAM does not show is a hindrance, not an error.
+    Again: only reads. What cannot be read is said in `unread`, a Garden that is down as well; an account that IAM does not
+    show is a hindrance, not an error.
     """
-    survey = look(places, world, also=sorted(books.all_secrets(records)))
+    survey = look_around(places, world, also=sorted(books.all_secrets(records)), bound=True)
     emails = {charge.email for charge in charges} | {
         login.account for held in survey.secrets.values() if held is not None and (login := held.login()) is not None
     }

@@ -6,10 +6,13 @@ from datetime import datetime
 from rotator import books
 from rotator.key import PublicKey
 from rotator.ledger import Ledger
-from rotator.record import Fact, Record, Replaced, RetirementOrder, RotationOrder, retirement_id, rotation_id
+from rotator.record import PROPOSED, Blocked, Fact, Record, Replaced, RetirementOrder, RotationOrder, retirement_id, rotation_id
 from rotator.runbook import superseded
 from rotator.states import Draining, Planned
 from rotator.view import Charge, CredentialView
+
+SCHEDULE = "schedule"
+"""Who orders what is due."""
 
 
 def rotation(
@@ -26,6 +29,7 @@ def rotation(
 ) -> Record:
     """A rotation of this credential is in the books, and every older unfinished one is superseded.
 
+    What the schedule orders in manual mode is blocked until a person lets it begin.
     Again: with the same records the same id, and the record that is there is given.
     """
     sequence = books.next_sequence(records, charge.base, (secret.ref.name for secret in view.secrets))
@@ -48,7 +52,12 @@ def rotation(
             if key != to
         ),
     )
-    record = Record(id=rotation_id(charge.base, sequence), order=order, state=Planned())
+    record_id = rotation_id(charge.base, sequence)
+    asks = f'{why}; the mode of {charge.email} is "manual", so a person begins it'
+    rest = (
+        Blocked(PROPOSED, (asks,), f"rotator retry {record_id}") if by == SCHEDULE and charge.policy.mode == "manual" else None
+    )
+    record = Record(id=record_id, order=order, state=Planned(), rest=rest)
     ledger.create(record, now, by)
     for older, _ in books.rotations(records):
         if older.unfinished:

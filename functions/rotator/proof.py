@@ -10,7 +10,7 @@ from datetime import datetime
 import msgspec
 
 from rotator import books
-from rotator.gates import Proof, Unsettled
+from rotator.conditions import Proof, Unsettled
 from rotator.key import Account, AccountKey, KeyFile, KeyId, PublicKey
 from rotator.memory import Memory
 from rotator.record import PLACE, Place, Record, RetirementOrder

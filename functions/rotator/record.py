@@ -102,6 +102,10 @@ PLACE = "place "
 """Begins a confirmation that names a place: a person says that nothing there needs the key, although nobody can look."""
 
 
+PROPOSED = "confirm-rotation"
+"""The block of a rotation that is urgent but not ours to begin: in manual mode a person says so."""
+
+
 class Waiver(msgspec.Struct, frozen=True, kw_only=True):
     """A person takes responsibility for one Shoot that has not settled; it binds to the uid, not to the name."""
 

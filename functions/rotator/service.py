@@ -12,6 +12,7 @@ from rotator.key import Email, PublicKey, short
 from rotator.ledger import Ledger
 from rotator.record import (
     PLACE,
+    PROPOSED,
     Evidence,
     Fact,
     Place,
@@ -109,7 +110,8 @@ class Service:
         target = self._target(credential, to, now) if to else None
         for record, order in reversed(books.rotations(records)):
             if record.unfinished and not new and (target is None or order.to == target):
-                return record
+                proposed = record.blocked is not None and record.blocked.code == PROPOSED
+                return self.retry(record.id, now, by=by, why=why) if proposed else record
         found = self.look(now, credential)
         view = found.credentials[0]
         if not view.shoots and not records:
@@ -121,6 +123,8 @@ class Service:
     def tick(self, now: datetime, only: Email | None = None) -> tuple[tuple[Record, ...], Inventory]:
         """What is due has begun: rotations in automatic mode, retirements in manual and automatic mode. Gives the new records.
 
+        In manual mode a rotation that is urgent, because Shoots live on a dead key, is in the books and waits for a person.
+        A place that cannot be read stops nothing: what it hides joins when it is seen, and keeps every gate shut until then.
         Again: nothing is due twice; ids are computed, so two schedules that tick at once begin the same record once.
         """
         found = self.look(now, only)
@@ -129,15 +133,14 @@ class Service:
             if view.charge is None or view.charge.policy.mode == "observe" or suspended(self.store, view.email):
                 continue
             records, unreadable = self.records(view.email)
-            if unreadable or found.unread:
+            if unreadable:
                 continue
             reason = due.rotation(view, records, now)
-            if reason is not None and view.charge.policy.mode == "automatic" and view.shoots:
-                begun.append(
-                    orders.rotation(
-                        self.ledger, self.installation, view.charge, view, records, now, by="schedule", why=reason.why
-                    )
-                )
+            automatic = view.charge.policy.mode == "automatic"
+            if reason is not None and view.shoots and (automatic or reason.urgent):
+                by, why = orders.SCHEDULE, reason.why
+                order = orders.rotation(self.ledger, self.installation, view.charge, view, records, now, by=by, why=why)
+                begun.append(order)
                 records, _ = self.records(view.email)
             for public_key in due.retirements(view, records):
                 begun += orders.retirement(self.ledger, self.installation, view.charge, public_key, view, records, now)

@@ -7,7 +7,7 @@ read is part of the result: it keeps gates shut.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from rotator.errors import Transient, Unreadable
+from rotator.errors import RotatorError, Transient, Unreadable
 from rotator.key import Email, PublicKey
 from rotator.record import Place
 from rotator.secret import HeldSecret, SecretRef
@@ -23,6 +23,12 @@ class Survey:
     secrets: dict[SecretRef, HeldSecret | None]
     unread: tuple[str, ...]
     bound: frozenset[SecretRef] = frozenset()
+
+    def whole(self) -> "Survey":
+        """The survey, when all of it was read. Raises: Transient naming what could not be."""
+        if self.unread:
+            raise Transient("; ".join(self.unread))
+        return self
 
     def secret(self, shoot: Shoot, name: str) -> HeldSecret | None:
         """The Secret of the Shoot's namespace, None when there is none or it could not be read."""
@@ -87,37 +93,48 @@ def look(places: Iterable[Place], world: World, also: Sequence[SecretRef] = ()) 
     return _look(places, world, also, lambda garden, namespace: garden.bindings(namespace))
 
 
-def look_whole(places: Iterable[Place], world: World, also: Sequence[SecretRef] = ()) -> Survey:
-    """All Shoots of these places, every Secret that they name, and the Secrets `also`: for steps that move Shoots.
+def look_around(places: Iterable[Place], world: World, also: Sequence[SecretRef] = (), *, bound: bool = False) -> Survey:
+    """All Shoots of the places that answer, every Secret that they name, and the Secrets `also`: for reports and for moving.
 
-    They cannot decide on a part, and bindings are nothing to them: no cache takes its credential from one.
-    Raises: Transient naming what could not be read.
+    One Garden that is down must not keep the Shoots of the others on an old key. Bindings are asked for (`bound`) by reports
+    only: no cache takes its credential from one. Raises: Transient when no place answers at all.
     """
-    survey = _look(places, world, also, lambda *_: ())
-    if survey.unread:
-        raise Transient("; ".join(survey.unread))
-    return survey
+    return _look(places, world, also, lambda g, namespace: g.bindings(namespace) if bound else (), silent=Transient)
 
 
 def _look(
-    places: Iterable[Place], world: World, also: Sequence[SecretRef], bindings: Callable[[Garden, str], Iterable[str]]
+    places: Iterable[Place],
+    world: World,
+    also: Sequence[SecretRef],
+    bindings: Callable[[Garden, str], Iterable[str]],
+    silent: type[RotatorError] = Unreadable,
 ) -> Survey:
+    """`silent`: also what answers so is unread, not a fault of the whole look, as long as some place answers."""
     shoots: list[Shoot] = []
     secrets: dict[SecretRef, HeldSecret | None] = {}
     unread: list[str] = []
     bound: set[SecretRef] = set()
+    answers = False
+    down: dict[str, tuple[Transient, list[str]]] = {}
     asked = sorted(set(places))
     for place in asked:
         garden = world.gardens.get(place.garden)
         if garden is None:
             unread.append(f"{place}: Garden {place.garden} is not configured any more")
             continue
+        if place.garden in down:  # it was given its time once; a hundred namespaces must not each wait as long
+            down[place.garden][1].append(place.namespace)
+            continue
         try:
             here = garden.shoots(place.namespace)
             names = set(bindings(garden, place.namespace))
-        except Unreadable as fault:
-            unread.append(str(fault))
+        except (Unreadable, silent) as fault:
+            if isinstance(fault, Transient):
+                down[place.garden] = (fault, [])
+            else:
+                unread.append(str(fault))
             continue
+        answers = True
         shoots.extend(here)
         bound |= {SecretRef(place.garden, place.namespace, name) for name in names}
         for shoot in here:
@@ -127,6 +144,12 @@ def _look(
             ref = SecretRef(place.garden, place.namespace, name)
             try:
                 secrets[ref] = garden.secret(place.namespace, name)
-            except Unreadable as fault:
+            except (Unreadable, silent) as fault:
+                if isinstance(fault, Transient):
+                    down[place.garden] = (fault, [])
+                    break
                 unread.append(str(fault))
+    if down and not answers:
+        raise next(iter(down.values()))[0]
+    unread += [f"{fault}" + (f"; not asked then: {', '.join(rest)}" if rest else "") for fault, rest in down.values()]
     return Survey(tuple(shoots), secrets, tuple(unread), frozenset(bound))

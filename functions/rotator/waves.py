@@ -38,7 +38,12 @@ def next_wave(
     arrived = [shoot for shoot in moved if shoot.ref not in excused]
     settled = sum(1 for shoot in arrived if not memory.why_not_settled(shoot))
     under_way = [shoot for shoot in arrived if memory.why_not_settled(shoot) and not shoot.ignored and not shoot.deleting]
-    failures = [f"{shoot.ref}: {failing(shoot)}" for shoot in under_way if fails_since_moved(shoot, rotation)]
+    # Of all that arrived, not only of those under way: system components may fall ill a minute after Succeeded.
+    failures = [
+        f"{shoot.ref}: {failing(shoot)}"
+        for shoot in arrived
+        if fails_since_moved(shoot, rotation) and not shoot.ignored and not shoot.deleting
+    ]
     if len(failures) > limits.failure_budget:
         held = f"{len(failures)} Shoots fail since they moved, the budget is {limits.failure_budget}: " + "; ".join(
             failures[:5]

@@ -41,6 +41,10 @@ confirm-roll_out
     The policy wants a person to let the Shoots be moved (confirm). The Secrets are there. `rotator retry ID`
     confirms.
 
+confirm-rotation
+    Shoots live on a key that is dead (disabled, expired or deleted), and in mode "manual" no rotation begins by
+    itself. Their caches cannot pull with it. `rotator retry ID` or `rotator rotate CREDENTIAL` begins the rotation.
+
 disabled-by-google
     Google itself disabled this key, because it was found in public or abused. Enabling it might open a leaked key
     again, so the rotator does not. Rotate to a new key.

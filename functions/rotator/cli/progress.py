@@ -1,7 +1,7 @@
 """What is seen while something happens: plain lines anywhere, one live view on a terminal. All of it on stderr."""
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from rotator.cli.desk import Desk
@@ -16,6 +16,9 @@ SHOWN = 20
 
 FEW = 3
 """Facts of a step that a line tells; what comes with more is in the record."""
+
+LONG = 240
+"""Characters of a reason in a line of the log; the rest is in the record."""
 
 
 class Watcher(Protocol):
@@ -60,7 +63,7 @@ def line(record: Record) -> str:
         why = "; ".join(record.blocked.why)
         return f"{record.id} is blocked ({record.blocked.code}): {why}; next: {record.blocked.next_command}"
     if isinstance(rest, Wait):
-        return f"{record.id} {name_of(record.state)}, looks again {form.clock(rest.until)}: {'; '.join(rest.why)}"
+        return f"{record.id} {name_of(record.state)}, looks again {form.clock(rest.until)}: {brief(rest.why, record.id)}"
     last = record.evidence[-1] if record.evidence else None
     facts = last.facts if last else ()
     saw = "; ".join(fact.saw for fact in facts[:FEW])
@@ -69,6 +72,12 @@ def line(record: Record) -> str:
     before, _, after = last.what.partition(" -> ") if last else ("", "", "")
     what = after if before == after else last.what if last else name_of(record.state)
     return f"{record.id} {what}" + (f": {saw}" if saw else "")
+
+
+def brief(why: Sequence[str], record_id: str) -> str:
+    """As much of it as fits a line of a log, and where the rest is to be read."""
+    text = "; ".join(why)
+    return text if len(text) <= LONG else f"{text[:LONG].rsplit(' ', 1)[0]} ... (all of it: rotator describe {record_id})"
 
 
 def besides(why: Iterable[str], shoots: Iterable[str]) -> list[str]:

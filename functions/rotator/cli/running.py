@@ -12,7 +12,7 @@ from types import FrameType
 from rotator.cli import ERROR, FINE
 from rotator.cli.desk import Desk
 from rotator.cli.laps import PatientLaps
-from rotator.cli.progress import Lines
+from rotator.cli.progress import Lines, line
 from rotator.cli.telling import code_of, show
 from rotator.errors import RotatorError
 from rotator.wiring import Wired
@@ -58,8 +58,8 @@ def run(asked: argparse.Namespace, desk: Desk) -> int:
         records, unreadable = wired.service.records()
         suspensions = wired.service.store.suspensions()
         now = wired.clock.now()
-    for line in unreadable:
-        desk.say(line)
+    for words in unreadable:
+        desk.say(words)
     if desk.json:
         from rotator.report import history
 
@@ -121,10 +121,10 @@ def tick(desk: Desk, wired: Wired) -> tuple[int, bool]:
     except RotatorError as fault:
         desk.fault(fault)
         return 0, True
-    for line in found.unread:
-        desk.say(line)
+    for words in found.unread:
+        desk.say(words)
     for record in begun:
-        desk.say(f"{record.id} begins: {record.order.why}")
+        desk.say(line(record) if record.blocked else f"{record.id} begins: {record.order.why}")
     return len(begun), bool(found.unread)
 
 

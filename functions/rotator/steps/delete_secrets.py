@@ -8,8 +8,9 @@ from datetime import datetime
 
 import msgspec
 
+from rotator.conditions import SIGHT
 from rotator.errors import Absent, Conflict
-from rotator.gates import BEFORE_DELETING_A_SECRET, ENTER_DISABLING, SIGHT, ask, permit
+from rotator.gates import BEFORE_DELETING_A_SECRET, ENTER_DISABLING, ask, permit
 from rotator.proof import gather, use_of
 from rotator.record import Blocked, Fact, Record, RetirementOrder, Wait
 from rotator.states import DeletingSecrets, Disabling

@@ -4,7 +4,8 @@ from datetime import datetime
 
 import msgspec
 
-from rotator.gates import BEFORE_DISABLING_A_KEY, ENTER_DELETING_KEY, FENCE_MARGIN, ask, permit
+from rotator.conditions import FENCE_MARGIN
+from rotator.gates import BEFORE_DISABLING_A_KEY, ENTER_DELETING_KEY, ask, permit
 from rotator.proof import gather, keys_of, use_of
 from rotator.record import Blocked, Fact, Record, RetirementOrder, Wait
 from rotator.states import DeletingKey, Disabled, Disabling, Reenabled, Reenabling

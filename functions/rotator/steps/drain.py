@@ -3,7 +3,8 @@
 from datetime import datetime, timedelta
 
 from rotator import books
-from rotator.gates import ENTER_DELETING_SECRETS, Hold, Proof, ask
+from rotator.conditions import Hold, Proof
+from rotator.gates import ENTER_DELETING_SECRETS, ask
 from rotator.memory import Memory
 from rotator.proof import gather
 from rotator.record import Blocked, Fact, Order, Record, RetirementOrder, Wait

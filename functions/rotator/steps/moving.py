@@ -16,7 +16,8 @@ from rotator.waves import next_wave
 from rotator.world import World
 
 REFUSALS = 5
-"""So many Shoots may refuse in one wave before it ends: one whose owner's admission says no must not stop the others."""
+"""So many refusals make a wave look elsewhere among those waiting, and twice as many end it: Shoots whose owner's admission
+says no must not stop the others, and an admission that is down must not be asked about every Shoot there is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +115,12 @@ def move_wave(
     arrived = list(moved)
     words: list[str] = []
     patched = refusals = 0
-    while refusals < REFUSALS:
-        waiting = [shoot for shoot in movable if shoot.ref.uid not in attempted and goal.there(shoot)]
+    elsewhere = movable[
+        record.revision * REFUSALS % max(1, len(movable)) :
+    ]  # the next ones in each lap, which saves a revision
+    while refusals < 2 * REFUSALS:
+        chosen = movable if refusals < REFUSALS else elsewhere
+        waiting = [shoot for shoot in chosen if shoot.ref.uid not in attempted and goal.there(shoot)]
         wave = next_wave(waiting, arrived, goal.rotation, order.policy.waves, excused, memory)
         if wave.held or not wave.take:
             return Moved(patched, wave.under_way, wave.held, "", tuple(words))
@@ -132,6 +137,8 @@ def move_wave(
             except Denied as fault:
                 refusals += 1
                 words.append(f"{shoot.ref} refused: {fault}")
+                if refusals % REFUSALS == 0:
+                    break
     return Moved(patched, sum(1 for shoot in arrived if memory.why_not_settled(shoot)), "", "", tuple(words))
 
 

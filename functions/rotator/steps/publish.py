@@ -11,7 +11,7 @@ from rotator.shoot import why_not_movable
 from rotator.states import Published, Verified
 from rotator.steps import Next
 from rotator.steps.verify import material
-from rotator.survey import Survey, look_whole
+from rotator.survey import Survey, look_around
 from rotator.world import World
 
 UNKNOWN_TOKEN_LIFE = timedelta(hours=24)
@@ -26,15 +26,17 @@ def publish(
 ) -> Next[Published] | Next[Verified] | Wait | Blocked:
     """Every namespace with a Shoot of this credential has the immutable Secret with the new key, judged before anyone uses it.
 
+    A namespace that cannot be read now gets it when the roll-out can read it: it goes on here then.
     The expiry of the token that creates is saved first, so that a retirement of this key can wait until no late create lands.
     Again: finds its own Secret with equal content and goes on; a foreign one under the name blocks. The staged version is
     destroyed when all are written; a second call then reads the key from a Secret.
     """
     records = world.books.records(order.credential)
     ours = books.all_secrets(records)
-    survey = look_whole(books.scope(order.scope, world.books.scope()), world, also=sorted(ours))
+    survey = look_around(books.scope(order.scope, world.books.scope()), world, also=sorted(ours))
     places = concerned(survey, order, ours)
     if not places and not state.secrets:
+        survey.whole()
         why = f"no Shoot in scope uses {order.credential} any more: publishing its key would put it nowhere"
         return Blocked("nobody-uses-it", (why,), f"rotator retry {record.id}")
     unsaved = unsaved_fences(state, places, world, now)

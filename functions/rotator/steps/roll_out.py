@@ -4,7 +4,7 @@ from datetime import datetime
 
 from rotator import books
 from rotator.memory import Memory
-from rotator.record import Blocked, Fact, Record, RotationOrder, Wait
+from rotator.record import PLACE, Blocked, Fact, Record, RotationOrder, Wait
 from rotator.secret import name
 from rotator.shoot import Shoot, failing, why_not_movable
 from rotator.states import Done, Left, Published, Verified
@@ -12,7 +12,7 @@ from rotator.steps import Next
 from rotator.steps.moving import Goal, mark_confined, move_wave, reverted, unmet, why_left
 from rotator.steps.publish import concerned, target
 from rotator.steps.sweep import sweep
-from rotator.survey import look_whole
+from rotator.survey import look_around
 from rotator.world import World
 
 
@@ -21,11 +21,14 @@ def roll_out(
 ) -> Next[Done] | Next[Verified] | Next[Published] | Wait | Blocked:
     """Every Shoot that can move has moved and settled, or is left behind with a reason; the retirement waits for those.
 
+    A place that cannot be read holds nobody else up; it is waited for in the end, unless a person gave it up.
     Again: Shoots that name the new Secret are not patched again; who moves next is computed from what is seen.
     """
     records = world.books.records(order.credential)
     ours = books.all_secrets(records)
-    survey = look_whole(books.scope(order.scope, world.books.scope()), world, also=sorted(ours))
+    given_up = {word.removeprefix(PLACE) for word in record.confirmed if word.startswith(PLACE)}
+    places = [place for place in books.scope(order.scope, world.books.scope()) if str(place) not in given_up]
+    survey = look_around(places, world, also=sorted(ours))
     if any(target(order, place) not in state.secrets for place in concerned(survey, order, ours)):
         found = Fact("new_namespace", "a Shoot of another namespace uses the credential")
         return Next(Verified(key=state.key, fences=state.fences, secrets=state.secrets), (found,))
@@ -41,8 +44,8 @@ def roll_out(
     seen = memory.after(survey.shoots)
     if movable:
         # One that has used up its time to settle holds no place in a wave any more, unless it fails: another goes instead.
-        given_up = [s for s in moved if memory.why_not_settled(s) and not failing(s) and not hope(s, state, order, memory, now)]
-        arrived = [shoot for shoot in moved if shoot not in given_up]
+        hopeless = [s for s in moved if memory.why_not_settled(s) and not failing(s) and not hope(s, state, order, memory, now)]
+        arrived = [shoot for shoot in moved if shoot not in hopeless]
         wave = move_wave(movable, arrived, goal, record, order, survey, world, memory)
         if wave.held:
             return Blocked("failure-budget", (wave.held,), f"rotator describe {record.id}")
@@ -53,10 +56,13 @@ def roll_out(
         if wave.words and not wave.patched and not wave.under_way and now >= state.at + order.policy.waits.settle:
             return Blocked("refused", wave.words, f"rotator retry {record.id}")
         counts = f"{len(moved) + wave.patched} of {len(waiting) + len(moved)} Shoots moved, {wave.under_way} to settle"
-        return Wait(now + order.policy.waits.poll, (counts, *wave.words, *words), seen)
+        return Wait(now + order.policy.waits.poll, (counts, *wave.words, *survey.unread, *words), seen)
     if pending := [f"{shoot.ref} {why}" for shoot in moved if (why := hope(shoot, state, order, memory, now))]:
         counts = f"{len(moved) - len(pending)} of {len(moved)} moved Shoots settled"
-        return Wait(now + order.policy.waits.poll, (counts, *pending[:5], *words), seen)
+        return Wait(now + order.policy.waits.poll, (counts, *pending[:5], *survey.unread, *words), seen)
+    if survey.unread:
+        advice = f"a namespace that is gone for good: rotator waive {record.id} GARDEN/NAMESPACE --reason ..."
+        return Wait(now + order.policy.waits.poll, (*survey.unread, advice, *words), seen)
     left = [Left(str(shoot.ref), why_left(shoot, record.id)) for shoot in waiting]
     left += [Left(str(shoot.ref), why) for shoot in moved if (why := memory.why_not_settled(shoot))]
     numbers: dict[str, int | float | str] = {"moved": len(moved), "left": len(left)}

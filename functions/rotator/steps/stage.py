@@ -8,7 +8,7 @@ from rotator.proof import keys_of
 from rotator.record import Blocked, Fact, Record, RetirementOrder, RotationOrder, Wait
 from rotator.states import Creating, Draining, Minted, Planned, Staged
 from rotator.steps import Next
-from rotator.survey import look_whole
+from rotator.survey import look_around
 from rotator.world import World
 
 
@@ -56,10 +56,11 @@ def _take_up(to: str, order: RotationOrder, world: World, now: datetime) -> Next
             return Blocked("past-return", (why,), begin_again)
         if not world.books.withdraw(retirement, "wanted again by a rotation to this key", now):
             return Wait(now, (f"{retirement.id} moved on while it was being withdrawn; looking again",))
-    survey = look_whole(books.scope(order.scope, world.books.scope()), world, also=sorted(books.all_secrets(records)))
+    survey = look_around(books.scope(order.scope, world.books.scope()), world, also=sorted(books.all_secrets(records)))
     logins = [held.login() for held in survey.secrets.values() if held is not None]
     held = next((login for login in logins if login is not None and login.public_key == to), None)
     if held is None:
+        survey.whole()
         return Blocked(
             "no-secret-holds-it",
             (f"no Secret in scope holds key {short(to)} any more, so its private half is lost",),

@@ -8,7 +8,7 @@ from rotator.key import Key, KeyFile, PrivateKey, short
 from rotator.record import Blocked, Fact, Order, Record, RotationOrder, Wait
 from rotator.states import Minted, Verified
 from rotator.steps import Next
-from rotator.survey import look_whole
+from rotator.survey import look_around
 from rotator.trial import try_key
 from rotator.world import World
 
@@ -46,16 +46,20 @@ def verify(state: Minted, record: Record, order: RotationOrder, world: World, no
 
 
 def material(key: Key, order: Order, world: World) -> PrivateKey | None:
-    """The private half: from staging while it is there, else from a Secret in scope that holds it."""
+    """The private half: from staging while it is there, else from a Secret in scope that holds it.
+
+    Raises: Transient when it was not found and a place could not be read: it may be there.
+    """
     if key.staged is not None:
         try:
             return world.staging.read(order.base, key.staged)
         except Absent:
             pass  # destroyed after it was published: the Secret has it
     records = world.books.records(order.credential)
-    survey = look_whole(books.scope(order.scope, world.books.scope()), world, also=books.secrets_of(records, key.public_key))
+    survey = look_around(books.scope(order.scope, world.books.scope()), world, also=books.secrets_of(records, key.public_key))
     for held in survey.holding(key.public_key):
         login = held.login()
         if login is not None and login.public_key == key.public_key:
             return login.private
+    survey.whole()
     return None

@@ -78,10 +78,11 @@ def _operation(last: LastOperation | None) -> Operation | None:
 
 
 def _unhealthy(conditions: list[Condition] | None) -> str:
+    """Empty only when it is said to be healthy: gardenlet's care loop may not have looked yet."""
     for each in conditions or ():
         if each.type == "SystemComponentsHealthy":
             return "" if each.status == "True" else each.status or "Unknown"
-    return ""
+    return "not reported yet"
 
 
 def _frozen(constraints: list[Condition] | None) -> bool:
