@@ -6,7 +6,7 @@ from datetime import datetime
 import msgspec
 
 from rotator import books, due, inventory, orders
-from rotator.errors import Halted, Invalid, Permanent
+from rotator.errors import Halted, Invalid, Permanent, Unreadable
 from rotator.guard import Sending, guarded
 from rotator.key import Email, PublicKey, short
 from rotator.ledger import Ledger
@@ -112,8 +112,11 @@ class Service:
             if record.unfinished and not new and (target is None or order.to == target):
                 proposed = record.blocked is not None and record.blocked.code == PROPOSED
                 return self.retry(record.id, now, by=by, why=why) if proposed else record
-        view = self.look(now, credential).credentials[0]
+        found = self.look(now, credential)
+        view = found.credentials[0]
         if not view.shoots and not records:
+            if found.unread:
+                raise Unreadable(f"rotating {credential}: {'; '.join(found.unread)}")
             raise Invalid((f"rotating {credential}: no Shoot in scope uses it; see: rotator discover",))
         return orders.rotation(self.ledger, self.installation, charge, view, records, now, by=by, why=why, to=target)
 

@@ -68,15 +68,17 @@ class Mark(msgspec.Struct, frozen=True, gc=False):
 class Shoot(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A Shoot at one consistent read.
 
-    `other_secrets`: Secret names in places other than spec.resources. `marked_at`: when our field manager last wrote it (UTC).
-    `touched`: somebody else wrote spec.resources since our mark, by managedFields. `annotated`: it has a map of annotations, to
-    which a patch can add.
+    `other_secrets`: Secret names in places other than spec.resources. `companions`: resource and name of each entry of
+    spec.resources that is no Secret: who changes the list must be allowed to read them all. `marked_at`: when our field
+    manager last wrote it (UTC). `touched`: somebody else wrote spec.resources since our mark, by managedFields. `annotated`: it
+    has a map of annotations, to which a patch can add.
     """
 
     ref: ShootRef
     generation: int
     references: tuple[Reference, ...]
     other_secrets: tuple[str, ...] = ()
+    companions: tuple[tuple[str, str], ...] = ()
     bindings: tuple[str, ...] = ()
     caches: tuple[Cache, ...] = ()
     cache_config: int | None = None

@@ -1,4 +1,4 @@
-"""The only place that builds adapters: from settings to a service. Clients are imported when a world is needed, not before.
+"""From settings to a service: the store, and the world that each activation gets.
 
 A command that only reads the books never loads Google's or Kubernetes' libraries. Each activation gets a world of its own, with
 one access token that is never refreshed: its expiry is the fence of everything that activation burns.
@@ -6,48 +6,37 @@ one access token that is never refreshed: its expiry is the fence of everything 
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from rotator.clients.calls import ServerClock
-from rotator.errors import Halted, Invalid, RotatorError
+from rotator.errors import Halted, RotatorError
 from rotator.guard import Sending
 from rotator.key import Email
 from rotator.ledger import Ledger
-from rotator.record import Place
+from rotator.neighbours import Neighbours
+from rotator.record import Place, Record
 from rotator.service import Service
-from rotator.settings import GardenSettings, Settings, load
+from rotator.settings import Settings, load
 from rotator.stores.sqlite import SqliteStore
-from rotator.view import Charge
-from rotator.world import Garden, World
-
-if TYPE_CHECKING:
-    from rotator.clients.route import Route
+from rotator.world import World
 
 PATIENT = timedelta(seconds=30)
 """A write slot that is further away is waited for in the record, not in the process."""
 
 
-class Wired:
+class Wired(Neighbours):
     """A service with all its neighbours behind it, and the clock that follows the servers."""
 
     def __init__(self, settings: Settings, sleep: Callable[[float], None] = time.sleep) -> None:
         """Open the store; connect nothing. `sleep` waits for write slots."""
-        self.settings = settings
-        self.clock = ServerClock()
+        super().__init__(settings)
         self.store = SqliteStore(settings.store)
-        self.places = tuple(Place(garden.name, namespace) for garden in settings.garden for namespace in garden.namespaces)
         self._sleep = sleep
-        self._gardens: dict[str, Garden] = {}
-        self._lines: _Lines | None = None
         self._pace = {garden.name: garden.entries_per_second for garden in settings.garden}
-        self._staging = {account.email: account.staging_project for account in settings.account}
         self.service = Service(
             installation=settings.installation,
-            charges=[Charge(email=Email(a.email), project=a.project, base=a.base, policy=a.policy) for a in settings.account],
+            charges=self.charges,
             places=self.places,
             store=self.store,
             make_world=self.world,
@@ -57,40 +46,17 @@ class Wired:
 
     def world(self, credential: Email | None = None) -> World:
         """Neighbours for one activation. Nothing is connected before its first call."""
-        from rotator.clients import iam, registry, staging, token, usage
+        from rotator.clients import iam, registry, staging, usage
 
-        lines = self._google()
-        sandbox = self.settings.sandbox
-        source = (
-            token.from_metadata(lines.http, sandbox.http.removeprefix("http://").rstrip("/"), self.clock)
-            if sandbox
-            else token.from_google(lines.http, self.clock)
-        )
-        access = token.AccessToken(source)
+        lines, access = self.lines(), self.access()
         return World(
             accounts=iam.IamAccounts(lines.channel(iam.HOST), lines.http, access, self.clock),
-            staging=staging.SecretManagerStaging(lines.channel(staging.HOST), access, self._staging.get(credential or "", "")),
+            staging=staging.SecretManagerStaging(lines.channel(staging.HOST), access, self.staging.get(credential or "", "")),
             gardens=self.gardens(),
             registry=registry.ArtifactRegistry(lines.http, self.clock),
             usage=usage.MonitoringUsage(lines.channel(usage.HOST), access),
             books=Ledger(self.store, self.places),
         )
-
-    def _google(self) -> "_Lines":
-        if self._lines is None:
-            from rotator.clients.route import Loopback, Route
-
-            sandbox = self.settings.sandbox
-            loopback = Loopback(sandbox.http.removeprefix("http://").rstrip("/"), sandbox.grpc) if sandbox else None
-            self._lines = _Lines(Route(loopback))
-        return self._lines
-
-    def gardens(self) -> dict[str, Garden]:
-        """A client per Garden; made once, they keep their connections."""
-        for garden in self.settings.garden:
-            if garden.name not in self._gardens:
-                self._gardens[garden.name] = _garden(garden, self.clock, loopback_only=self.settings.sandbox is not None)
-        return self._gardens
 
     def hear(self) -> None:
         """The clock has heard a server, if one answers: gates open by their time, not by this machine's."""
@@ -123,29 +89,7 @@ class Wired:
     def close(self) -> None:
         """The store and all connections are closed."""
         self.store.close()
-        if self._lines is not None:
-            self._lines.close()
-
-
-class _Lines:
-    """Connections to Google that activations share; each activation brings its own token."""
-
-    def __init__(self, route: "Route") -> None:
-        self._route = route
-        self._channels: dict[str, Any] = {}
-        self.http = route.http()
-
-    def channel(self, host: str) -> Any:
-        """One channel per host."""
-        if host not in self._channels:
-            self._channels[host] = self._route.channel(host)
-        return self._channels[host]
-
-    def close(self) -> None:
-        """Every connection is closed."""
-        self.http.close()
-        for channel in self._channels.values():
-            channel.close()
+        super().close()
 
 
 def _alive(process: int) -> bool:
@@ -158,22 +102,18 @@ def _alive(process: int) -> bool:
     return True
 
 
-def _garden(settings: GardenSettings, clock: ServerClock, *, loopback_only: bool) -> Garden:
-    from rotator.clients.garden import KubernetesGarden, Login
-    from rotator.clients.garden.login import from_file
+def written(settings: Settings, places: Sequence[Place]) -> tuple[tuple[Record, ...], tuple[str, ...]]:
+    """All records in the books, and a line for each that cannot be read; none while there is no store: nothing is made.
 
-    if settings.kubeconfig is not None:
-        login = Login.kubeconfig(settings.kubeconfig, settings.context or None)
-    elif settings.token is not None:
-        login = Login.server(settings.server, settings.ca_file, settings.token.reveal)
-    elif settings.token_file is not None:
-        login = Login.server(settings.server, settings.ca_file, from_file(settings.token_file))
-    else:
-        raise Invalid((f"garden {settings.name}: it has neither a kubeconfig nor a token",))
-    host = str(login.configuration.host)
-    if loopback_only and urlsplit(host).hostname not in {"127.0.0.1", "localhost", "::1"}:
-        raise Invalid((f"garden {settings.name}: {host} is not on loopback, but [sandbox] is set; never mix the two",))
-    return KubernetesGarden(settings.name, login, clock)
+    Raises: Permanent for a store that cannot be used.
+    """
+    if not settings.store.exists():
+        return (), ()
+    store = SqliteStore(settings.store)
+    try:
+        return Ledger(store, places).every()
+    finally:
+        store.close()
 
 
 def open(config: Path | None, environment: Mapping[str, str], sleep: Callable[[float], None] = time.sleep) -> Wired:  # noqa: A001

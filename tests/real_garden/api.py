@@ -101,6 +101,12 @@ class Api:
         self._mine.kept = kept[0], now
         return kept[0]
 
+    def close(self) -> None:
+        """This thread's connection is closed; the next request opens another one."""
+        if (kept := getattr(self._mine, "kept", None)) is not None:
+            kept[0].close()
+            self._mine.kept = None
+
     # --- objects ---
 
     def get(self, kind: Kind, namespace: str, name: str) -> Tree:

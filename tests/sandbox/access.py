@@ -39,6 +39,8 @@ class Access:
         self._clock = clock
         self._tokens: dict[str, AccessToken] = {}
         self._denied: set[tuple[str, str]] = set()
+        self.needed: set[str] = set()
+        """Every permission that a call of a member needed."""
 
     def issue(self, principal: str, seconds: float, public_key: str | None = None) -> AccessToken:
         """A new token that works for `seconds` from now."""
@@ -67,6 +69,10 @@ class Access:
             raise Refused("UNAUTHENTICATED", _UNAUTHENTICATED)
         return token.principal
 
+    def revoke(self) -> None:
+        """No token issued so far is good any more."""
+        self._tokens.clear()
+
     def deny(self, permission: str, resource: str = "*") -> None:
         """No member holds this permission on resources that match the glob, until `allow`."""
         self._denied.add((permission, resource))
@@ -74,6 +80,10 @@ class Access:
     def allow(self, permission: str, resource: str = "*") -> None:
         """The denial of exactly this permission and glob is gone."""
         self._denied.discard((permission, resource))
+
+    def restore(self) -> None:
+        """No denial is in force."""
+        self._denied.clear()
 
     def holds(self, principal: str, permission: str, resource: str) -> bool:
         """Whether the principal has the permission on the resource."""
@@ -86,6 +96,8 @@ class Access:
 
         Raises: Refused PERMISSION_DENIED.
         """
+        if principal in self.members:
+            self.needed.add(permission)
         if not self.holds(principal, permission, resource):
             raise denial(permission, resource)
 

@@ -7,6 +7,8 @@ POST   /pull                 every cache pulls once; lists failures
 POST   /window               the maintenance window of every confined Shoot has come
 POST   /faults               fields of sandbox.faults.Fault; answers its number
 DELETE /faults               no fault is in force
+POST   /withdraw             {"permission": "iam.serviceAccounts.get"}; {"garden": "live", "verb": "list", "resource": "shoots"}
+DELETE /withdraw             every withdrawn permission is given back
 POST   /settings             {"iam.works_after": 5, "live.webhook_down": true}: knobs of a service or of a Garden
 """
 
@@ -16,7 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from sandbox.cloud import Cloud
+from sandbox.cloud import USER, Cloud
 from sandbox.faults import Fault
 from sandbox.garden import secret as secrets
 from sandbox.garden.kind import SECRETS
@@ -65,6 +67,21 @@ def settle(cloud: Cloud, knobs: dict[str, Any]) -> None:
         if knob.startswith("_") or not hasattr(owner, knob) or callable(getattr(owner, knob)):
             raise KeyError(f"{name}: no such knob")
         setattr(owner, knob, value)
+
+
+def withdraw(cloud: Cloud, what: dict[str, str]) -> None:
+    """The rotator lacks this permission now, whatever its roles say. Raises: KeyError."""
+    if "permission" in what:
+        cloud.google.access.deny(what["permission"])
+    else:
+        cloud.gardens[what["garden"]].withdraw(USER, what["verb"], what["resource"])
+
+
+def give_back(cloud: Cloud) -> None:
+    """Only the roles decide again."""
+    cloud.google.access.restore()
+    for garden in cloud.gardens.values():
+        garden.restore(USER)
 
 
 class Control:
@@ -133,6 +150,12 @@ class _Handler(BaseHTTPRequestHandler):
                 return {"number": cloud.faults.add(Fault(**body))}
             case "DELETE", "/faults":
                 cloud.faults.clear()
+                return {}
+            case "POST", "/withdraw":
+                withdraw(cloud, body)
+                return body
+            case "DELETE", "/withdraw":
+                give_back(cloud)
                 return {}
             case "POST", "/settings":
                 settle(cloud, body)

@@ -3,16 +3,19 @@
 Two loopback ports: one gRPC server for the three APIs, one HTTP server for the rest. Both serve from `start` to `stop`.
 """
 
+import contextlib
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any, Self
 
 import grpc
+from google.cloud import secretmanager_v1 as secretmanager
 
 from sandbox import grpc_door, iam
 from sandbox.access import Access
 from sandbox.clock import Clock
-from sandbox.door import Call, Door
+from sandbox.door import Call, Door, Refused
 from sandbox.faults import Faults
 from sandbox.google_http import GoogleHttp
 from sandbox.iam import Iam
@@ -24,6 +27,7 @@ from sandbox.metadata import Metadata
 from sandbox.monitoring import Monitoring
 from sandbox.oauth2 import OAuth2
 from sandbox.operations import Operations
+from sandbox.projects import Projects
 from sandbox.registry import Registry, Repository
 from sandbox.registry_login import Login
 from sandbox.secret_manager import SecretManager
@@ -57,6 +61,7 @@ class Google:
             iamrest=IamRest(self.iam, self.access),
             metadata=self.metadata,
             registry=self.registry,
+            projects=Projects(self.access),
         )
         self.http_address = self.http.address
         self.http_url = f"http://{self.http_address}"
@@ -94,6 +99,11 @@ class Google:
             call = Call(service="iam", method="CreateServiceAccountKey", target=account.name, mutating=True)
             self.door.record(call, iam.facts(key, by))
             return key.key_id, key_file
+
+    def make_secret(self, project: str, name: str, wanted: Mapping[str, Any]) -> None:
+        """Somebody outside the program made a secret without versions, if it is not there; fields of secretmanager.Secret."""
+        with self.door.lock, contextlib.suppress(Refused):
+            self.secrets.create(f"projects/{project}", name, secretmanager.Secret(wanted))
 
     def repository(self, host: str, path: str, *, private: bool = True, images: tuple[str, ...] = ("app",)) -> Repository:
         """The registry has a repository; `path` and `path/<image>` can be pulled with the tag `latest`."""

@@ -19,6 +19,7 @@ examples:
   rotator rotate puller --to 4baf36ed     the way back: rotate to a key that a Secret still holds
   rotator run                             begin what is due, carry on what waits, retire old keys; --once for cron
   rotator status                          what is live, what is being replaced, when each next step may happen
+  rotator doctor                          is everything there that it needs, and which command mends what is not
   rotator explain failure-budget          what a code of "blocked" means and what to do
 
 exit codes:
@@ -27,6 +28,10 @@ exit codes:
 
 A CREDENTIAL is a service account: its address, or any part that only one has. Configuration: rotator.toml in this
 folder or in ~/.config/registry-key-rotator, $ROTATOR_CONFIG, or --config. Records: $ROTATOR_STATE."""
+
+
+MOST_VERSIONS = 100
+"""A Role names every Secret in it; more is a case for --all-secrets."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -83,7 +88,48 @@ def _reading(command: Callable[..., argparse.ArgumentParser]) -> None:
     one.add_argument("id", metavar="ID", help="of a rotation or retirement, as `rotator status` shows it")
     one = command("explain", "telling:explain", 'tell what a code of "blocked" means and what to do')
     one.add_argument("code", nargs="?", metavar="CODE", help="without one: all codes, one line each")
+    _checking(command)
     command("version", "telling:version", "show the version")
+
+
+def _checking(command: Callable[..., argparse.ArgumentParser]) -> None:
+    more = """
+Asks the Gardens (each verb in each namespace), IAM, Secret Manager, Monitoring and the registries what the rotator
+may do there, and says for everything that is missing which command gives it. Changes nothing. Exit code 3 when
+something is missing, 1 when something could not be asked, 0 when all is well or only optional things are missing."""
+    command("doctor", "checking:doctor", "check configuration, reachability and every permission", more)
+    more = """
+Prints the Role and RoleBinding of each namespace of one Garden for `kubectl apply -f -`, Secrets by name, with the
+names of the next versions. A project admin applies them, and again when Shoots name other Secrets: `rotator doctor`
+tells. With --google: gcloud command lines for the roles at Google.
+
+  kubectl -n garden-acme create serviceaccount registry-key-rotator
+  rotator rbac live --kubeconfig admin.yaml | kubectl --kubeconfig admin.yaml apply -f -
+  rotator rbac --google --member serviceAccount:rotator@acme-prod.iam.gserviceaccount.com
+"""
+    one = command("rbac", "granting:rbac", "print the smallest Role for a Garden, or the roles at Google", more)
+    one.add_argument(
+        "place", nargs="?", metavar="GARDEN[/NAMESPACE]", help="as in rotator.toml; may be left out if there is one"
+    )
+    one.add_argument(
+        "--service-account",
+        metavar="[NAMESPACE/]NAME",
+        help="whom to bind (default: whose login rotator.toml has; while nobody's, registry-key-rotator)",
+    )
+    one.add_argument("--user", metavar="NAME", help="bind this user instead of a service account")
+    one.add_argument(
+        "--versions", type=_count, default=12, metavar="N", help="names of so many rotations to come (default: 12)"
+    )
+    one.add_argument("--all-secrets", action="store_true", help="Secrets of any name: wider, but need not be applied again")
+    one.add_argument("--kubeconfig", type=Path, metavar="FILE", help="look with this login instead of the rotator's own")
+    one.add_argument("--google", action="store_true", help="print gcloud command lines instead")
+    one.add_argument("--member", default="", metavar="MEMBER", help="with --google: whom to bind, as serviceAccount:ADDRESS")
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or not 1 <= int(text) <= MOST_VERSIONS:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 1 to {MOST_VERSIONS}")
+    return int(text)
 
 
 def _rotating(command: Callable[..., argparse.ArgumentParser]) -> None:

@@ -73,8 +73,8 @@ foreign-secret
     for the credential, then retry. The old key works until then.
 
 garden-access
-    The Garden's role for the rotator lacks a permission. The record names verb and resource; grant it in the
-    project namespace, then retry.
+    The Garden's Role for the rotator lacks a permission. The record names verb and resource; a project admin runs the
+    next command, then retry. `rotator doctor` shows all that is missing.
 
 garden-answer
     The Garden answered something that the rotator does not understand. The record has the words. Check address and
@@ -94,7 +94,7 @@ google-answer
 
 iam-permission
     The rotator's identity lacks a permission on the service account, or the account is not there. The next command
-    grants it; retry after that.
+    grants it; retry after that. `rotator doctor` shows all that is missing.
 
 key-cap
     IAM allows ten user-managed keys per account, and one is left free for a person in an emergency. Delete a key
@@ -198,6 +198,7 @@ staged-key-unreadable
 
 staging-permission
     The rotator's identity lacks a permission at Secret Manager. The next command grants it; retry after that.
+    `rotator doctor` shows all that is missing.
 
 store
     The rotator's own store cannot be used: it is damaged, of a newer version, or of another program. Nothing was

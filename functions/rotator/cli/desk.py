@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # importing it costs 80 ms that `--help` and `explain` need n
 COLOURS = {"bold": "1", "red": "31", "green": "32", "yellow": "33", "cyan": "36", "dim": "2"}
 _WORDS = {
     "Blocked": "red", "Suspended": "yellow", "Waiting": "cyan", "Running": "cyan", "Done": "green",
+    "ok": "green", "missing": "red", "unknown": "yellow", "optional": "yellow",
     "skipped": "yellow", "waits": "yellow", "moves": "green", "disabled": "yellow", "unmanaged": "yellow", "orphaned": "yellow",
 }  # fmt: skip
 _MATERIAL = re.compile(r"-----BEGIN.*?(-----END[^-]*-----|$)|[A-Za-z0-9+/=_-]{80,}", re.DOTALL)
@@ -62,6 +63,11 @@ class Desk:
     def write(self, text: str = "") -> None:
         """A line of the answer for people, wrapped where a terminal would break it."""
         for line in self._wrapped(text, len(text) - len(text.lstrip()) + 2) if self.width else [text]:
+            sys.stdout.write(line + "\n")
+
+    def verbatim(self, lines: Iterable[str]) -> None:
+        """Text for another program: never wrapped, never coloured."""
+        for line in lines:
             sys.stdout.write(line + "\n")
 
     def title(self, text: str) -> None:

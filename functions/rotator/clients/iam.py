@@ -15,6 +15,7 @@ import httpx
 from google.cloud import iam_admin_v1 as iam
 from google.cloud.iam_admin_v1.services.iam.transports import IAMGrpcTransport
 
+from rotator import permission
 from rotator.clients import crypto
 from rotator.clients.calls import ServerClock
 from rotator.clients.disable_reason import DisableReasons
@@ -32,7 +33,6 @@ HOST = "iam.googleapis.com"
 YOUNG = timedelta(minutes=10)
 """IAM may answer 403 for the public half of a key that is younger than this (gcp.md, section 1.2)."""
 
-_ROLE = "roles/iam.serviceAccountKeyAdmin"
 _USER_MANAGED = iam.ListServiceAccountKeysRequest.KeyType.USER_MANAGED
 _CERTIFICATE = iam.ServiceAccountPublicKeyType.TYPE_X509_PEM_FILE
 
@@ -227,12 +227,10 @@ def _check(permit: Permit, action: str, subject: str, now: datetime) -> None:
         )
 
 
-def _attempt(what: str, permission: str, account: Account) -> Attempt:
-    grant = (
-        f"gcloud iam service-accounts add-iam-policy-binding {account.email} --project {account.project}"
-        f" --member MEMBER --role {_ROLE}"
-    )
-    return Attempt(what=what, permission=f"{permission} on {account.email}", grant=grant, forbidden="iam-permission")
+def _attempt(what: str, name: str, account: Account) -> Attempt:
+    right = permission.google(name)
+    grant = permission.Resource(right.on, account.email, account.project).bind(right.role, "MEMBER")
+    return Attempt(what=what, permission=f"{right.name} on {account.email}", grant=grant, forbidden="iam-permission")
 
 
 def _id(name: str) -> KeyId:

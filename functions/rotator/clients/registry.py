@@ -98,6 +98,10 @@ class ArtifactRegistry:
             return Answer(True, f"{upstream} accepts {key}; no probe image, so nothing was pulled")
         return self._manifest(key_file, upstream, probe, token)
 
+    def greet(self, upstream: str) -> None:
+        """The registry answers and says where to log in: itself. Raises: Permanent, Transient."""
+        self._challenge(upstream)
+
     def _manifest(self, key_file: KeyFile, upstream: str, probe: Image, token: str) -> Answer:
         url = f"https://{upstream}/v2/{probe.repository}/manifests/{probe.reference}"
         headers = {"Authorization": f"Bearer {token}", "Accept": ACCEPT}

@@ -4,8 +4,6 @@ Version numbers only: `latest`, aliases and lists may lag, "add, then access by 
 that changes something is sent twice; a version too many is worthless and is destroyed by number later.
 """
 
-import hashlib
-import re
 from typing import Any
 
 import grpc
@@ -13,26 +11,18 @@ from google.api_core import exceptions
 from google.cloud import secretmanager_v1 as secretmanager
 from google.cloud.secretmanager_v1.services.secret_manager_service.transports import SecretManagerServiceGrpcTransport
 
+from rotator import permission
 from rotator.clients import crypto
 from rotator.clients.rpc import Attempt, Caller
 from rotator.clients.token import AccessToken
 from rotator.errors import Absent, Conflict, Exists, Permanent, RotatorError, Transient
 from rotator.key import PrivateKey
+from rotator.staged import LABEL, label_value, secret_id
 
 HOST = "secretmanager.googleapis.com"
 """What the channel leads to."""
 
-LABEL = "registry-key-rotator-installation"
-LABEL_LIMIT = 63
-
 _DESTROYED = secretmanager.SecretVersion.State.DESTROYED
-_ROLES = {
-    "secrets.create": "roles/secretmanager.admin",
-    "secrets.get": "roles/secretmanager.viewer",
-    "versions.add": "roles/secretmanager.secretVersionAdder",
-    "versions.access": "roles/secretmanager.secretAccessor",
-}
-_MANAGER = "roles/secretmanager.secretVersionManager"
 
 
 class SecretManagerStaging:
@@ -158,15 +148,13 @@ class SecretManagerStaging:
             next_command=self._show(base) if found else take,
         )
 
-    def _attempt(self, verb: str, base: str, permission: str) -> Attempt:
-        role = _ROLES.get(permission, _MANAGER)
-        where = f"secrets add-iam-policy-binding {secret_id(base)} --project {self._project}"
-        if permission == "secrets.create":
-            where = f"projects add-iam-policy-binding {self._project}"
+    def _attempt(self, verb: str, base: str, name: str) -> Attempt:
+        right = permission.google(f"secretmanager.{name}")
+        where = permission.Resource(right.on, secret_id(base), self._project)
         return Attempt(
             what=f"{verb} secret {secret_id(base)} in {self._project}",
-            permission=f"secretmanager.{permission}",
-            grant=f"gcloud {where} --member MEMBER --role {role}",
+            permission=right.name,
+            grant=where.bind(right.role, "MEMBER"),
             forbidden="staging-permission",
         )
 
@@ -175,19 +163,6 @@ class SecretManagerStaging:
 
     def _secret(self, base: str) -> str:
         return f"projects/{self._project}/secrets/{secret_id(base)}"
-
-
-def secret_id(base: str) -> str:
-    """The staging secret of this credential."""
-    return f"registry-key-rotator-{base}"
-
-
-def label_value(installation: str) -> str:
-    """The installation's name as a label value: lower case, at most 63 characters; different names stay different."""
-    plain = re.sub(r"[^a-z0-9_-]", "-", installation.lower())[:LABEL_LIMIT]
-    if plain == installation:
-        return plain
-    return f"{plain[: LABEL_LIMIT - 9]}-{hashlib.sha256(installation.encode()).hexdigest()[:8]}"
 
 
 def crc32c(data: bytes) -> int:

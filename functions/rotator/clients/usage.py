@@ -6,13 +6,14 @@ because Monitoring does not answer: that is an answer, too.
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import grpc
 from google.cloud import monitoring_v3 as monitoring
 from google.cloud.monitoring_v3.services.metric_service.transports import MetricServiceGrpcTransport
 
+from rotator import permission
 from rotator.clients.rpc import Attempt, Caller
 from rotator.clients.token import AccessToken
 from rotator.errors import RotatorError
@@ -24,6 +25,9 @@ HOST = "monitoring.googleapis.com"
 
 METRIC = "iam.googleapis.com/service_account/key/authn_events_count"
 _RESOURCE = "iam_service_account"
+PROBED = timedelta(minutes=10)
+"""How much of the past a probe asks for: it wants an answer, not data."""
+
 _FULL = monitoring.ListTimeSeriesRequest.TimeSeriesView.FULL
 
 
@@ -46,6 +50,18 @@ class MonitoringUsage:
         seen_until = max((used[key] for key in control if key in used), default=None)
         return Use(last=last, seen_until=seen_until, unknown=_why_unknown(control, seen_until))
 
+    def probe(self, project: str, now: datetime) -> None:
+        """The metric can be read in this project. Raises: Permanent with what is missing, Transient."""
+        request = {
+            "name": f"projects/{project}",
+            "filter": f'metric.type = "{METRIC}" AND resource.type = "{_RESOURCE}"',
+            "interval": {"start_time": now - PROBED, "end_time": now},
+            "view": monitoring.ListTimeSeriesRequest.TimeSeriesView.HEADERS,
+            "page_size": 1,
+        }
+        attempt = _attempt("asking Monitoring whether it may be asked", project)
+        self._caller.call(lambda how: self._metrics.list_time_series(request=request, **how), attempt, repeat=True)
+
     def _used(self, account: Account, keys: set[KeyId], since: datetime, until: datetime) -> dict[KeyId, datetime]:
         """The end of the last point with events, of every key that has one."""
         one_of = ", ".join(f'"{key}"' for key in sorted(keys))
@@ -57,8 +73,7 @@ class MonitoringUsage:
             "view": _FULL,
         }
         what = f"asking Monitoring for the use of {len(keys)} keys of {account.email}"
-        grant = f"gcloud projects add-iam-policy-binding {account.project} --member MEMBER --role roles/monitoring.viewer"
-        attempt = Attempt(what=what, permission="monitoring.timeSeries.list", grant=grant, forbidden="usage-permission")
+        attempt = _attempt(what, account.project)
 
         def send(how: dict[str, Any]) -> list[Any]:
             return list(self._metrics.list_time_series(request=request, **how))
@@ -71,6 +86,12 @@ class MonitoringUsage:
                 if point.value.int64_value > 0 and (key not in used or used[key] < at):
                     used[key] = at
         return used
+
+
+def _attempt(what: str, project: str) -> Attempt:
+    right = permission.google("monitoring.timeSeries.list")
+    grant = permission.Resource(right.on, project, project).bind(right.role, "MEMBER")
+    return Attempt(what=what, permission=right.name, grant=grant, forbidden="usage-permission")
 
 
 def _why_unknown(control: Sequence[KeyId], seen_until: datetime | None) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sandbox.garden.kind import ACCESS_REVIEWS, Kind
+from sandbox.garden.kind import REVIEWS, Kind
 from sandbox.garden.refusal import Refusal, forbidden
 from sandbox.garden.store import new_uid
 
@@ -19,17 +19,21 @@ EVERYWHERE = "*"
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One RBAC rule. `names` empty: all objects; otherwise create and unnamed lists are not covered, as in Kubernetes."""
+    """One RBAC rule. `names` empty: all objects; otherwise what names no object is not covered: creates and whole lists.
+
+    A review that names an object for a create is told yes, as in Kubernetes (rbac/v1, ResourceNameMatches).
+    """
 
     verbs: tuple[str, ...]
     resources: tuple[str, ...]
     names: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ("*",)
 
-    def covers(self, verb: str, resource: str, name: str) -> bool:
+    def covers(self, verb: str, resource: str, name: str, group: str) -> bool:
         """The rule grants this."""
         if not {verb, "*"} & set(self.verbs) or not {resource, "*"} & set(self.resources):
             return False
-        return not self.names or (verb != "create" and name in self.names)
+        return bool({group, "*"} & set(self.groups)) and (not self.names or name in self.names)
 
 
 ROTATOR = (
@@ -54,6 +58,9 @@ class Access:
         """Only the admin may do anything."""
         self._tokens: dict[str, _Token] = {}
         self._rules: dict[str, list[tuple[str, Rule]]] = {}
+        self._withdrawn: set[tuple[str, str, str]] = set()
+        self.needed: set[tuple[str, str, str, str]] = set()
+        """User, verb, group and resource of everything that was ever asked for, or that admission asked about."""
 
     def issue(self, user: str, now: datetime, lifetime: timedelta) -> str:
         """A token for `user`, shaped as an unsigned JWT with `exp`."""
@@ -91,21 +98,38 @@ class Access:
         """`user` may do nothing in `namespace` any more."""
         self._rules[user] = [each for each in self._rules.get(user, []) if each[0] != namespace]
 
-    def may(self, user: str, verb: str, resource: str, namespace: str, name: str) -> bool:
+    def withdraw(self, user: str, verb: str, resource: str) -> None:
+        """`user` may not do this anywhere, whatever the rules say, until `restore`."""
+        self._withdrawn.add((user, verb, resource))
+
+    def restore(self, user: str) -> None:
+        """Only the rules decide about `user` again."""
+        self._withdrawn = {each for each in self._withdrawn if each[0] != user}
+
+    def needs(self, user: str, verb: str, kind: Kind, namespace: str, name: str) -> bool:
+        """The user may do this, and it is remembered that it was needed."""
+        if kind not in REVIEWS:
+            self.needed.add((user, verb, kind.group, kind.plural))
+        return self.may(user, verb, kind.plural, namespace, name, kind.group)
+
+    def may(self, user: str, verb: str, resource: str, namespace: str, name: str, group: str) -> bool:
         """The user may do this. An empty namespace means cluster scope."""
-        if user == ADMIN or resource == ACCESS_REVIEWS.plural:
+        if user == ADMIN or resource in {kind.plural for kind in REVIEWS}:
             return True
+        if (user, verb, resource) in self._withdrawn:
+            return False
         if (verb, resource) == ("get", "configmaps") and (namespace, name) in PUBLIC_CONFIG_MAPS:
             return True
         if resource == "namespaces":
             namespace = name
         return any(
-            scope in (namespace, EVERYWHERE) and rule.covers(verb, resource, name) for scope, rule in self._rules.get(user, ())
+            scope in (namespace, EVERYWHERE) and rule.covers(verb, resource, name, group)
+            for scope, rule in self._rules.get(user, ())
         )
 
     def check(self, user: str, verb: str, kind: Kind, namespace: str, name: str) -> None:
         """Raises: Refusal 403, in Kubernetes' words, unless the user may."""
-        if self.may(user, verb, kind.plural, namespace, name):
+        if self.needs(user, verb, kind, namespace, name):
             return
         where = f'in the namespace "{namespace}"' if namespace else "at the cluster scope"
         raise forbidden(

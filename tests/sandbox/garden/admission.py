@@ -80,7 +80,7 @@ def check_references(state: State, user: str, old: Tree | None, new: Tree, *, ch
         if kind is None:
             continue
         referred = target.get("name") or ""
-        if not state.access.may(user, "get", kind.plural, namespace, referred):
+        if not state.access.needs(user, "get", kind, namespace, referred):
             raise forbidden(SHOOTS, name, "cannot reference a resource you are not allowed to read")
         if state.store.find(kind, namespace, referred) is None:
             why = f'failed to resolve resource reference "{entry.get("name")}": {kind.resource} "{referred}" not found'

@@ -12,7 +12,7 @@ from sandbox.garden import admission, metadata_rules, ownership, patch, selectio
 from sandbox.garden import secret as secrets
 from sandbox.garden import shoot as shoots
 from sandbox.garden.call import MUTATING, Call
-from sandbox.garden.kind import ACCESS_REVIEWS, NAMESPACES, SECRETS, SHOOTS, Tree
+from sandbox.garden.kind import ACCESS_REVIEWS, NAMESPACES, REVIEWS, SECRETS, SELF_REVIEWS, SHOOTS, Tree
 from sandbox.garden.refusal import Refusal, already_exists, bad_request, forbidden, invalid, not_found
 from sandbox.garden.state import State, facts_of
 from sandbox.garden.store import Stored, new_uid, stamp
@@ -62,7 +62,7 @@ class Api:
             self._log(call, self._state.catch_up(), answered=answered, outcome=outcome, facts=None)
 
     def _log(self, call: Call, now: datetime, *, answered: bool, outcome: str, facts: Tree | None) -> None:
-        mutating = call.verb in MUTATING and not call.dry_run and call.kind is not ACCESS_REVIEWS
+        mutating = call.verb in MUTATING and not call.dry_run and call.kind not in REVIEWS
         self._state.log(
             call.method,
             call.target,
@@ -126,6 +126,8 @@ class Api:
     def _create(self, call: Call, now: datetime, *, checked: bool) -> Reply:
         if call.kind is ACCESS_REVIEWS:
             return self._review(call)
+        if call.kind is SELF_REVIEWS:
+            return self._who(call)
         kind, state = call.kind, self._state
         tree = admission.decoded(call)
         metadata = tree["metadata"]
@@ -177,7 +179,7 @@ class Api:
         attributes = (asked.get("spec") or {}).get("resourceAttributes") or {}
         verb, resource = attributes.get("verb", ""), attributes.get("resource", "")
         namespace, name = attributes.get("namespace", ""), attributes.get("name", "")
-        allowed = self._state.access.may(call.user, verb, resource, namespace, name)
+        allowed = self._state.access.may(call.user, verb, resource, namespace, name, attributes.get("group", ""))
         answer = {
             **asked,
             "kind": ACCESS_REVIEWS.kind,
@@ -186,6 +188,11 @@ class Api:
             "status": {"allowed": allowed},
         }
         return Reply(201, json.dumps(answer).encode())
+
+    def _who(self, call: Call) -> Reply:
+        head = {"kind": SELF_REVIEWS.kind, "apiVersion": SELF_REVIEWS.api_version, "metadata": {}}
+        info = {"username": call.user, "groups": ["system:authenticated"]}
+        return Reply(201, json.dumps({**head, "status": {"userInfo": info}}).encode())
 
     def _update(self, call: Call, now: datetime, *, checked: bool) -> Reply:
         stored = self._stored(call)

@@ -83,6 +83,21 @@ class Garden(Owner):
         with self._state.lock:
             self._state.access.forbid(user, namespace)
 
+    def withdraw(self, user: str, verb: str, resource: str) -> None:
+        """`user` may not do this in any namespace, whatever the rules say, until `restore`."""
+        with self._state.lock:
+            self._state.access.withdraw(user, verb, resource)
+
+    def restore(self, user: str) -> None:
+        """Only the rules decide about `user` again."""
+        with self._state.lock:
+            self._state.access.restore(user)
+
+    def needed(self, user: str) -> set[tuple[str, str, str]]:
+        """Verb, group and resource of everything that `user` ever asked for, or that admission asked about for them."""
+        with self._state.lock:
+            return {(verb, group, resource) for who, verb, group, resource in self._state.access.needed if who == user}
+
     def expire_continues(self) -> None:
         """Every continue token so far answers 410."""
         with self._state.lock:

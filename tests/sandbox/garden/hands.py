@@ -10,7 +10,7 @@ from typing import Any
 
 from sandbox.garden import landscape
 from sandbox.garden import shoot as shoots
-from sandbox.garden.kind import CONFIG_MAPS, SECRETS, SHOOTS, Kind, Tree
+from sandbox.garden.kind import CONFIG_MAPS, SECRETS, SHOOTS, WORKLOAD_IDENTITIES, Kind, Tree
 
 
 class Hands(ABC):
@@ -39,6 +39,11 @@ class Hands(ABC):
     def create_config_map(self, namespace: str, name: str, data: Mapping[str, str]) -> Tree:
         """The ConfigMap is there."""
         return self.create(CONFIG_MAPS, {"metadata": {"name": name, "namespace": namespace}, "data": dict(data)})
+
+    def create_workload_identity(self, namespace: str, name: str) -> Tree:
+        """The WorkloadIdentity is there."""
+        spec = {"audiences": ["sts.example.com"], "targetSystem": {"type": "gcp"}}
+        return self.create(WORKLOAD_IDENTITIES, {"metadata": {"name": name, "namespace": namespace}, "spec": spec})
 
     def create_secret(
         self,
@@ -127,6 +132,18 @@ class Hands(ABC):
     def edit(self, namespace: str, name: str, spec: Tree, *, manager: str = "kubectl-edit") -> Tree:
         """The Shoot's spec is merged with `spec` (lists are replaced)."""
         return self.patch(SHOOTS, namespace, name, {"spec": spec}, manager=manager)
+
+    def add_companions(self, namespace: str, name: str) -> None:
+        """The Shoot also names a ConfigMap and a WorkloadIdentity, which are there."""
+        self.create_config_map(namespace, "audit-policy", {"policy": "{}"})
+        self.create_workload_identity(namespace, "deployer")
+        entries = shoots.resources(self.find_shoot(namespace, name) or {"spec": {}})
+        targets = {"audit": (CONFIG_MAPS, "audit-policy"), "identity": (WORKLOAD_IDENTITIES, "deployer")}
+        more = [
+            {"name": entry, "resourceRef": {"apiVersion": kind.api_version, "kind": kind.kind, "name": target}}
+            for entry, (kind, target) in targets.items()
+        ]
+        self.edit(namespace, name, {"resources": [*entries, *more]})
 
     def delete_secret(self, namespace: str, name: str) -> None:
         """The Secret is deleted, or Terminating while a Shoot names it."""

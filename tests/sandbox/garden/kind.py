@@ -51,6 +51,11 @@ ACCESS_REVIEWS = Kind(
     namespaced=False,
     verbs=("create",),
 )
+SELF_REVIEWS = Kind(
+    "authentication.k8s.io", "v1", "SelfSubjectReview", "selfsubjectreviews", namespaced=False, verbs=("create",)
+)
+REVIEWS = (ACCESS_REVIEWS, SELF_REVIEWS)
+"""Questions about oneself, which every user may ask; nothing is stored."""
 
 KINDS = (
     SECRETS,
@@ -61,7 +66,7 @@ KINDS = (
     PROJECTS,
     CREDENTIALS_BINDINGS,
     WORKLOAD_IDENTITIES,
-    ACCESS_REVIEWS,
+    *REVIEWS,
 )
 BY_PATH = {(kind.api_version, kind.plural): kind for kind in KINDS}
 REFERABLE = {

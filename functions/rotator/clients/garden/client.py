@@ -7,13 +7,14 @@ from datetime import datetime
 import msgspec
 
 from rotator.clients.calls import ServerClock
-from rotator.clients.garden import bindings, caches, pages, patches, shoots
+from rotator.clients.garden import bindings, caches, pages, patches, review, shoots
 from rotator.clients.garden.login import Login
 from rotator.clients.garden.request import CORE, GARDENER, Request, Verb
 from rotator.clients.garden.secrets import Reader
 from rotator.clients.garden.transport import Transport
 from rotator.clients.garden.wire import Item, Page
 from rotator.errors import Absent, Conflict, StalePermit, Unreadable
+from rotator.permission import GardenRight
 from rotator.secret import USERNAME, Draft, HeldSecret
 from rotator.shoot import FIELD_MANAGER, Mark, Shoot
 from rotator.world import Move, Permit
@@ -103,6 +104,14 @@ class KubernetesGarden:
         preconditions = {"uid": secret.uid, "resourceVersion": secret.resource_version}
         body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": preconditions}
         self._transport.write(Request("delete", CORE, "secrets", secret.ref.namespace, secret.ref.name), body)
+
+    def who(self) -> str:
+        """Our user name there, as RBAC knows it. Raises: Absent where nobody tells, Unreadable."""
+        return review.who(self._transport)
+
+    def may(self, right: GardenRight, namespace: str, name: str = "") -> bool:
+        """The Garden's authorizer lets us do this there, to the object of this name or to all. Raises: Unreadable."""
+        return review.may(self._transport, right, namespace, name)
 
     def fence(self) -> datetime | None:
         """After this time no create of this worker can land; None when its credentials do not tell."""

@@ -10,11 +10,15 @@ import msgspec
 import urllib3.exceptions
 from kubernetes.client.exceptions import ApiException
 
+from rotator import permission
 from rotator.clients.garden.request import Request
 from rotator.clients.words import words
 from rotator.errors import Absent, Conflict, Denied, Exists, Permanent, RotatorError, Transient, Unreadable
 
 REJECTED = "the server rejected our request due to an error in our request"
+UNREADABLE = "cannot reference a resource you are not allowed to read"
+"""How ResourceReferenceManager says that an entry of spec.resources is forbidden to us; it does not say which."""
+
 _ADMISSION = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY})
 
 
@@ -103,23 +107,28 @@ def _answer(fault: AnswerError, request: Request, garden: str, attempt: str) -> 
         case HTTPStatus.CONFLICT:
             return Conflict(f"{attempt}: 409, it has changed since it was read; read again")
         case HTTPStatus.FORBIDDEN if request.verb in {"get", "list"}:
-            return Unreadable(f"{attempt}: 403; {request.grant}")
+            return Unreadable(f"{attempt}: 403; {_grant(request, garden)}")
         case HTTPStatus.FORBIDDEN if _is_rbac(fault.status.message, request) or request.verb == "delete":
             return Permanent(
-                f"{attempt}: 403; {request.grant}",
+                f"{attempt}: 403; {_grant(request, garden)}",
                 code="garden-access",
-                next_command=f"kubectl auth can-i {request.verb} {request.resource} -n {request.namespace}",
+                next_command=permission.mend(garden, request.namespace),
             )
         case HTTPStatus.UNPROCESSABLE_ENTITY if _is_failed_test(fault.status):
             return Conflict(f"{attempt}: 422, a test of the patch failed: the object has changed since it was read; read again")
         case code if code in _ADMISSION:
-            return Denied(f"{attempt}: {code}: {text}")
+            which = "; which one: rotator doctor" if UNREADABLE in fault.status.message else ""
+            return Denied(f"{attempt}: {code}: {text}{which}")
         case HTTPStatus.TOO_MANY_REQUESTS:
             return Transient(f"{attempt}: 429, the server asks for fewer requests; tried again later")
         case code if code >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return Transient(f"{attempt}: {code}: {text}; tried again later")
         case code:
             return Permanent(f"{attempt}: unexpected answer {code} {fault.status.reason}: {text}", code="garden-answer")
+
+
+def _grant(request: Request, garden: str) -> str:
+    return permission.grant(request.verb, request.resource, garden, request.namespace)
 
 
 def _is_rbac(message: str, request: Request) -> bool:

@@ -48,6 +48,9 @@ class Login:
             load(str(path), context, client_configuration=configuration, persist_config=False)
         except (ConfigException, OSError) as fault:
             raise _unusable(f"reading kubeconfig {path}: {type(fault).__name__}; check path and context") from fault
+        except Exception:  # noqa: BLE001 - whatever a file that is no kubeconfig does to the package's parser
+            # Without a cause: a parser quotes what it read, and tokens are in there.
+            raise _unusable(f"reading kubeconfig {path}: it is no kubeconfig; check the file") from None
         _strict(configuration)
 
         def bearer() -> str:

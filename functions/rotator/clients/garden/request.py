@@ -10,11 +10,16 @@ METHODS = {"get": "GET", "list": "GET", "create": "POST", "patch": "PATCH", "del
 CORE = "/api/v1"
 GARDENER = "/apis/core.gardener.cloud/v1beta1"
 SECURITY = "/apis/security.gardener.cloud/v1alpha1"
+AUTHENTICATION = "/apis/authentication.k8s.io/v1"
+AUTHORIZATION = "/apis/authorization.k8s.io/v1"
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked of which object. `name` is empty for lists and creates; it still names a create in messages."""
+    """What is asked of which object. `name` is empty for lists and creates; it still names a create in messages.
+
+    An empty namespace is cluster scope.
+    """
 
     verb: Verb
     api: str
@@ -25,7 +30,8 @@ class Request:
 
     def __str__(self) -> str:
         """As people read it, with the dry run that it may be."""
-        what = f"{self.verb} {self.resource} {self.namespace}/{self.name or '*'}"
+        where = f" {self.namespace}/{self.name or '*'}" if self.namespace else ""
+        what = f"{self.verb} {self.resource}{where}"
         return f"{what} (dry run)" if "dryRun" in self.query else what
 
     @property
@@ -36,15 +42,11 @@ class Request:
     @property
     def path(self) -> str:
         """Path and query on the API server."""
-        path = f"{self.api}/namespaces/{quote(self.namespace, safe='')}/{self.resource}"
+        place = f"/namespaces/{quote(self.namespace, safe='')}" if self.namespace else ""
+        path = f"{self.api}{place}/{self.resource}"
         if self.name and self.verb not in {"list", "create"}:
             path += "/" + quote(self.name, safe="")
         return f"{path}?{urlencode(self.query)}" if self.query else path
-
-    @property
-    def grant(self) -> str:
-        """The right that this request needs, as an operator would grant it."""
-        return f"grant {self.verb} on {self.resource} in namespace {self.namespace}"
 
     def asking(self, **query: str) -> "Request":
         """The same request with these query parameters beside its own."""

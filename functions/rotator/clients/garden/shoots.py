@@ -4,6 +4,7 @@ from rotator.clients.garden import caches, traces
 from rotator.clients.garden.wire import Annotations, Condition, Item, Labels, LastOperation, Spec, instant
 from rotator.shoot import Mark, Operation, Reference, Shoot, ShootRef
 
+_RESOURCES = {"ConfigMap": "configmaps", "WorkloadIdentity": "workloadidentities"}
 _NO_LABELS, _NO_ANNOTATIONS = Labels(), Annotations()
 _YES = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 _NO = frozenset({"", "0", "false", "no"})
@@ -19,6 +20,7 @@ def read(item: Item, garden: str) -> Shoot:
         generation=metadata.generation,
         references=_references(spec),
         other_secrets=_other_secrets(spec),
+        companions=_companions(spec),
         bindings=tuple(name for name in (spec.secret_binding_name, spec.credentials_binding_name) if name),
         caches=cached,
         cache_config=cache_config,
@@ -48,6 +50,11 @@ def _references(spec: Spec) -> tuple[Reference, ...]:
         if entry.resource_ref.kind == "Secret":
             found.append(Reference(index, entry.name, entry.resource_ref.name))
     return tuple(found)
+
+
+def _companions(spec: Spec) -> tuple[tuple[str, str], ...]:
+    targets = [entry.resource_ref for entry in spec.resources or ()]
+    return tuple((_RESOURCES[each.kind], each.name) for each in targets if each.kind in _RESOURCES)
 
 
 def _other_secrets(spec: Spec) -> tuple[str, ...]:

@@ -29,14 +29,14 @@ class Transport:
         self._host = str(login.configuration.host)
         self._clock = clock
 
-    def read(self, request: Request) -> bytes:
-        """The answer's body, after a few repeats if the server or the net asks for them."""
+    def read(self, request: Request, body: object = None) -> bytes:
+        """The answer's body, after a few repeats if the server or the net asks for them. `body`: of a posted question."""
         try:
-            return self._read(request)
+            return self._read(request, body)
         except errors.UnauthorizedError:
             pass  # the source may have a newer token by now: one more try
         try:
-            return self._read(request)
+            return self._read(request, body)
         except errors.UnauthorizedError as fault:
             raise Transient(str(fault)) from fault
 
@@ -48,8 +48,8 @@ class Transport:
         except errors.UnauthorizedError as fault:
             raise Transient(str(fault)) from fault
 
-    def _read(self, request: Request) -> bytes:
-        return calls.call(lambda: self._send(request, None, self.tokens.reading()), self._reader(request), repeat=True)
+    def _read(self, request: Request, body: object) -> bytes:
+        return calls.call(lambda: self._send(request, body, self.tokens.reading()), self._reader(request), repeat=True)
 
     def close(self) -> None:
         """Let go of the connections."""

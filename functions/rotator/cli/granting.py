@@ -1,0 +1,137 @@
+"""`rotator rbac`: the smallest rights that the rotator can live with, ready to be applied by whoever may give them."""
+
+import argparse
+import os
+import re
+
+import msgspec
+
+from rotator import needs, wiring
+from rotator.cli import FINE
+from rotator.cli.desk import Desk
+from rotator.errors import Invalid, RotatorError
+from rotator.needs import PlaceNeeds
+from rotator.neighbours import Neighbours
+from rotator.report import google_roles, role
+from rotator.report.role import Subject
+from rotator.settings import GardenSettings, Settings, load
+from rotator.world import Garden
+
+NAME = "registry-key-rotator"
+NOBODY = "serviceAccount:ROTATOR@PROJECT.iam.gserviceaccount.com"
+
+
+def rbac(asked: argparse.Namespace, desk: Desk) -> int:
+    """The Role and RoleBinding of each namespace, or the roles at Google, were printed."""
+    settings = load(asked.config, os.environ)
+    if asked.google:
+        return _google(asked, desk, settings)
+    garden = _garden(settings, asked)
+    namespace = (asked.place or "").partition("/")[2]
+    every = [one for one in _needs(asked, settings, garden, desk) if one.place.garden == garden.name]
+    places = [one for one in every if namespace in ("", one.place.namespace)]
+    if not places:
+        listed = ", ".join(one.place.namespace for one in every)
+        raise Invalid((f"rbac: Garden {garden.name} has no namespace {namespace} in {settings.file}; it has {listed}",))
+    for one in places:
+        if one.unread:
+            raise Invalid((_unread(garden, one),))
+    name, subject = f"{NAME}-{settings.installation}", _subject(asked, settings, garden)
+    desk.say(f"for {subject}, which `kubectl apply` makes the only subject of RoleBinding {name}")
+    if desk.json:
+        desk.tree(role.tree(name, places, subject))
+    else:
+        desk.verbatim(role.lines(name, places, subject))
+    return FINE
+
+
+def _needs(asked: argparse.Namespace, settings: Settings, garden: GardenSettings, desk: Desk) -> tuple[PlaceNeeds, ...]:
+    if asked.kubeconfig:
+        login = msgspec.structs.replace(garden, kubeconfig=asked.kubeconfig, context="")
+        gardens = tuple(login if each.name == garden.name else each for each in settings.garden)
+        settings = msgspec.structs.replace(settings, garden=gardens)
+    neighbours = Neighbours(settings)
+    try:
+        if asked.all_secrets:
+            return needs.wide(neighbours.places, neighbours.charges)
+        records, unreadable = wiring.written(settings, neighbours.places)
+        if unreadable:
+            raise Invalid(unreadable)
+        if not settings.store.exists():
+            desk.say(f"no records at {settings.store}: names that only they know are not in this Role")
+        own = {garden.name: neighbours.garden(next(each for each in settings.garden if each.name == garden.name))}
+        seen = needs.look(
+            settings.installation,
+            neighbours.charges,
+            records,
+            own | _others(settings, neighbours, garden),
+            neighbours.places,
+        )
+        return needs.narrow(seen, asked.versions)
+    finally:
+        neighbours.close()
+
+
+def _others(settings: Settings, neighbours: Neighbours, garden: GardenSettings) -> dict[str, Garden]:
+    """The other Gardens, as far as they can be had: a Secret there may have taken a number."""
+    found: dict[str, Garden] = {}
+    for each in settings.garden:
+        if each.name != garden.name:
+            try:
+                found[each.name] = neighbours.garden(each)
+            except RotatorError:
+                continue
+    return found
+
+
+def _garden(settings: Settings, asked: argparse.Namespace) -> GardenSettings:
+    names = [garden.name for garden in settings.garden]
+    word = (asked.place or "").partition("/")[0]
+    if not word and len(names) > 1:
+        listed = ", ".join(names)
+        raise Invalid(
+            (f"rbac: kubectl talks to one Garden; say which ({listed}): rotator rbac {names[0]} | kubectl apply -f -",)
+        )
+    for garden in settings.garden:
+        if word in ("", garden.name):
+            return garden
+    raise Invalid((f"rbac: there is no Garden {word} in {settings.file}; there are {', '.join(names)}",))
+
+
+def _unread(garden: GardenSettings, place: PlaceNeeds) -> str:
+    why = place.unread[0].partition("; grant ")[0]
+    return (
+        f"rbac: the Secrets of {place.place} cannot be named ({why}); look with a login that may read them:"
+        f" rotator rbac {place.place} --kubeconfig ADMIN.yaml, or print the Role for Secrets of any name:"
+        f" rotator rbac {garden.name} --all-secrets"
+    )
+
+
+def _subject(asked: argparse.Namespace, settings: Settings, garden: GardenSettings) -> Subject:
+    """Whom the command names; else whom the rotator's own login belongs to; else a service account that may come to be."""
+    if asked.user:
+        return Subject(asked.user)
+    namespace, _, name = (asked.service_account or NAME).rpartition("/")
+    made = Subject(name, namespace or garden.namespaces[0])
+    if asked.service_account:
+        return made
+    neighbours = Neighbours(settings)
+    try:
+        user = neighbours.garden(garden).who()
+    except RotatorError:
+        return made
+    finally:
+        neighbours.close()
+    account = re.fullmatch(r"system:serviceaccount:([^:]+):([^:]+)", user)
+    return Subject(account[2], account[1]) if account else Subject(user)
+
+
+def _google(asked: argparse.Namespace, desk: Desk, settings: Settings) -> int:
+    neighbours = Neighbours(settings)
+    member = asked.member or NOBODY
+    found = google_roles.commands(settings.installation, neighbours.charges, neighbours.staging)
+    if desk.json:
+        desk.tree(google_roles.tree(member, found))
+    else:
+        desk.verbatim(google_roles.lines(member, found))
+    return FINE

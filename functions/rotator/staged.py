@@ -1,0 +1,20 @@
+"""The staging secret of a credential at Secret Manager: its name, and the mark of the installation that it belongs to."""
+
+import hashlib
+import re
+
+LABEL = "registry-key-rotator-installation"
+LABEL_LIMIT = 63
+
+
+def secret_id(base: str) -> str:
+    """The staging secret of this credential."""
+    return f"registry-key-rotator-{base}"
+
+
+def label_value(installation: str) -> str:
+    """The installation's name as a label value: lower case, at most 63 characters; different names stay different."""
+    plain = re.sub(r"[^a-z0-9_-]", "-", installation.lower())[:LABEL_LIMIT]
+    if plain == installation:
+        return plain
+    return f"{plain[: LABEL_LIMIT - 9]}-{hashlib.sha256(installation.encode()).hexdigest()[:8]}"
