@@ -1,4 +1,4 @@
-"""A hundred Shoots on the real API servers: what a roll-out takes against the pace that admission allows, and a scan its bytes."""
+"""A hundred Shoots on the real API servers: a roll-out against the pace that admission allows, a scan against its bytes."""
 
 import secrets
 import statistics
