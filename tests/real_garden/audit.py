@@ -48,8 +48,8 @@ def _events(log: Path) -> Iterator[Tree]:
 
 def _operation(garden: str, event: Tree, known: dict[tuple[str, str, str], Tree]) -> Operation:
     where, code = event["objectRef"], event["responseStatus"].get("code", 0)
-    asked = event.get("requestObject")
-    sent = asked if isinstance(asked, dict) else {}  # a JSON Patch is a list
+    body = event.get("requestObject")
+    sent: Tree = body if isinstance(body, dict) else {}  # a JSON Patch is a list
     dry_run = "dryRun=" in event["requestURI"] or bool(sent.get("dryRun"))
     name = where.get("name") or (sent.get("metadata") or {}).get("name", "")
     part = f"/{where['subresource']}" if where.get("subresource") else ""
