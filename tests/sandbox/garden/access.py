@@ -103,15 +103,16 @@ class Access:
             scope in (namespace, EVERYWHERE) and rule.covers(verb, resource, name) for scope, rule in self._rules.get(user, ())
         )
 
-    def check(self, user: str, verb: str, kind: Kind, namespace: str, name: str) -> None:
-        """Raises: Refusal 403, in Kubernetes' words, unless the user may."""
-        if self.may(user, verb, kind.plural, namespace, name):
+    def check(self, user: str, verb: str, kind: Kind, namespace: str, name: str, resource: str = "") -> None:
+        """Raises: Refusal 403, in Kubernetes' words, unless the user may. `resource`: of a subresource, `shoots/status`."""
+        resource = resource or kind.plural
+        if self.may(user, verb, resource, namespace, name):
             return
         where = f'in the namespace "{namespace}"' if namespace else "at the cluster scope"
         raise forbidden(
             kind,
             "" if verb in ("create", "list") else name,
-            f'User "{user}" cannot {verb} resource "{kind.plural}" in API group "{kind.group}" {where}',
+            f'User "{user}" cannot {verb} resource "{resource}" in API group "{kind.group}" {where}',
         )
 
 
