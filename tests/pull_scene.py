@@ -1,0 +1,181 @@
+"""A scene for pulls: a cloud whose Shoots are reconciled from outside, with real caches, and nodes that pull all the time.
+
+The key state at Google changes with delays on both ends: a new key is refused for a while, a disabled one still works for a
+while, and lists show both late. Everything happens in the machine's own time.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from caches import binary
+from caches.authority import Authority
+from caches.fleet import Fleet
+from caches.node import Image, PullSecret
+from caches.pulling import Pulling, Verdict
+from caches.uplink import Uplink
+from cli_runner import Cli
+from gardenlet import Credential, Gardenlet, Place, Wire
+from sandbox.cloud import Cloud
+from sandbox.garden import Garden
+from sandbox.garden import secret as secrets
+from sandbox.garden.access import ADMIN
+from sandbox.garden.kind import SHOOTS
+from sandbox.iam_key import Account, Key
+
+PULLER = "puller@acme-prod.iam.gserviceaccount.com"
+NODES = "nodes@acme-prod.iam.gserviceaccount.com"
+EUROPE, FRANKFURT = "europe-docker.pkg.dev", "europe-west3-docker.pkg.dev"
+PATHS = {EUROPE: "acme-prod/images", FRANKFURT: "acme-prod/base"}
+PAYMENTS, SEARCH = "garden-payments", "garden-search"
+
+WAITS = {
+    "propagation": "60s",
+    "poll": "1s",
+    "request": "1s",
+    "settle": "60s",
+    "soak": "6s",
+    "idle": "2s",
+    "unknown_use": "6s",
+    "quiet": "4s",
+}
+"""All waits of the policy in the machine's own seconds; a demo's days would only hide a gate that opens too early."""
+
+BOTH = (EUROPE, FRANKFURT)
+Wanted = Mapping[tuple[str, str], tuple[str, ...]]
+"""Upstreams by namespace and Shoot."""
+Options = Mapping[str, Mapping[str, Any]]
+"""Of single Shoots, by name, as `Garden.create_shoot` takes them."""
+
+
+@dataclass
+class Scene:
+    """One Garden, one account whose key all caches share, and everything that lives on it."""
+
+    cloud: Cloud
+    garden: Garden
+    fleet: Fleet
+    gardenlet: Gardenlet
+    pulling: Pulling
+    cli: Cli
+    account: Account
+    old: Key
+    forgetful: set[str] = field(default_factory=set)
+    """Shoots whose owners forgot the pull Secret."""
+
+    def state(self, key: Key) -> str:
+        """What is true of the key."""
+        return key.state
+
+    def shoots(self) -> list[dict[str, Any]]:
+        """All Shoots, as they are."""
+        return [self.garden.shoot(namespace, name) for namespace, name in self.garden.names(SHOOTS)]
+
+    def log_roll_out(self, place: Place, credentials: tuple[Credential, ...]) -> None:
+        """The sandbox's log has what the Shoot's caches run from now on."""
+        keys = {secrets.public_key_of(one.password) for one in credentials}
+        facts = {"namespace": place.namespace, "name": place.name, "uid": place.uid}
+        self.cloud.operations.add(
+            at=self.cloud.clock.now(),
+            service=f"gardenlet:{self.garden.name}",
+            method="ROLLOUT shoots",
+            target=str(place),
+            mutating=True,
+            facts={**facts, "public_keys": sorted(key for key in keys if key), "by": "gardenlet"},
+        )
+
+    def verdict(self) -> Verdict:
+        """What came of the pulls; nobody pulls any more."""
+        self.pulling.stop()
+        return self.pulling.verdict()
+
+
+def wait_for(what: Callable[[], object], why: str, seconds: float = 60.0) -> None:
+    """It is so. Raises: AssertionError when it did not become so in time."""
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, f"not within {seconds:.0f} s: {why}"
+        time.sleep(0.05)
+
+
+@contextmanager
+def scene(wanted: Wanted, options: Options | None = None, *, stops_after: float = 2.0) -> Iterator[Scene]:
+    """The Shoots run their caches, and nodes pull."""
+    options = options or {}
+    program = binary.registry()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pulls-")))
+        cloud = stack.enter_context(Cloud())
+        garden = cloud.add_garden("live", *sorted({namespace for namespace, _ in wanted}))
+        garden.knobs.gardenlet_outside = True
+        account, old, pull_secret = _google(cloud)
+        authority = Authority(folder)
+        uplink = Uplink(authority, BOTH, cloud.google.http_address)
+        uplink.start()
+        stack.callback(uplink.stop)
+        fleet = Fleet(program, folder, authority, uplink.address)
+        stack.callback(fleet.close)
+        headers = {"Authorization": f"Bearer {garden.issue_token(ADMIN, 86400)}"}
+        client = httpx.Client(base_url=garden.address, headers=headers, timeout=10, trust_env=False)
+        wire = Wire(client, cloud.namespaces["live"])
+        stack.callback(wire.close)
+        gardenlet = Gardenlet(wire, fleet, cloud.clock.now)
+        repositories = {host: cloud.google.repository(host, path) for host, path in PATHS.items()}
+
+        def publish(upstream: str, tag: str) -> Image:
+            name = f"{PATHS[upstream]}/app"
+            return Image(upstream, name, tag, repositories[upstream].push(name, tag).digest)
+
+        forgetful: set[str] = set()
+        pulling = Pulling(
+            fleet, publish, cloud.google.http_address, lambda place: None if place.name in forgetful else pull_secret,
+            authority.client(),
+        )  # fmt: skip
+        cli = Cli(cloud.write_config(folder / "etc", waits=WAITS), folder / "state.db")
+        built = Scene(cloud, garden, fleet, gardenlet, pulling, cli, account, old, forgetful)
+        fleet.running = built.log_roll_out
+        _populate(built, wanted, options)
+        gardenlet.start()
+        stack.callback(gardenlet.stop)
+        awake = sum(len(hosts) for (_, name), hosts in wanted.items() if not options.get(name, {}).get("hibernated"))
+        wait_for(lambda: len([pod for _, pod in fleet.all() if pod.ready]) == awake, "all caches answer")
+        pulling.start()
+        stack.callback(pulling.stop)
+        wait_for(lambda: len(pulling.good()) == awake, "every cache was pulled from")
+        _delay(cloud, stops_after)
+        yield built
+
+
+def _google(cloud: Cloud) -> tuple[Account, Key, PullSecret]:
+    """Two accounts that may pull everything: the caches' and the nodes', each with one key."""
+    google = cloud.google
+    google.monitoring.lag = 0.0
+    account, nodes = google.create_account("acme-prod", PULLER), google.create_account("acme-prod", NODES)
+    for host, path in PATHS.items():
+        google.registry.grant(PULLER, host, path)
+        google.registry.grant(NODES, host, path)
+        cloud.images[host] = f"{path}/app:latest"
+    cloud.may_touch(PULLER, mode="manual", adopt=True)
+    key_id, key_file = google.make_key(account, by="terraform@acme.example")
+    for namespace in cloud.namespaces["live"]:
+        cloud.gardens["live"].create_secret(namespace, "ar-credentials", password=key_file)
+    return account, account.keys[key_id], PullSecret("_json_key", google.make_key(nodes, by="terraform@acme.example")[1])
+
+
+def _populate(built: Scene, wanted: Wanted, options: Options) -> None:
+    for (namespace, name), hosts in wanted.items():
+        caches = dict.fromkeys(hosts, "ar")
+        built.garden.create_shoot(namespace, name, caches, {"ar": "ar-credentials"}, **options.get(name, {}))
+
+
+def _delay(cloud: Cloud, stops_after: float) -> None:
+    """From now on, changes of keys take their time."""
+    cloud.google.iam.works_after = 3.0
+    cloud.google.iam.stops_after = stops_after
+    cloud.google.iam.stale = 2.0

@@ -1,0 +1,95 @@
+"""Pulls through real registry caches during a whole rotation and retirement, by the real command: none may fail."""
+
+import signal
+import statistics
+import subprocess
+import threading
+
+import pytest
+
+import figures
+import tally
+from checker import Checker
+from gardenlet import Pace
+from pull_scene import BOTH, EUROPE, PAYMENTS, PULLER, SEARCH, Options, Scene, scene, wait_for
+from sandbox.iam_key import DELETED
+
+pytestmark = pytest.mark.real
+
+FLEET = {
+    (PAYMENTS, "playground"): (EUROPE,),
+    (PAYMENTS, "checkout"): BOTH,
+    (PAYMENTS, "ledger"): BOTH,
+    (PAYMENTS, "invoices"): (EUROPE,),
+    (PAYMENTS, "leaving"): (EUROPE,),
+    (SEARCH, "index"): BOTH,
+    (SEARCH, "crawler"): (EUROPE,),
+}
+OPTIONS: Options = {
+    "checkout": {"purpose": "production"},
+    "ledger": {"purpose": "production", "seed": "gcp-eu2"},
+    "invoices": {"purpose": "production", "hibernated": True},
+    "leaving": {"purpose": "production"},
+    "index": {"purpose": "production"},
+    "crawler": {"purpose": "production", "confined": True},
+}
+PATIENCE = 80.0
+
+
+def test_no_pull_fails_while_a_key_is_rotated_and_the_old_one_is_taken_away() -> None:
+    """One Shoot is confined, one sleeps, one is slow, and one is being deleted while its cache lives on the old key."""
+    with scene(FLEET, OPTIONS) as built:
+        built.gardenlet.paces[SEARCH, "index"] = Pace(start_delay=1.0, duration=3.0)
+        built.gardenlet.paces[PAYMENTS, "leaving"] = Pace(deletion=20.0)
+        built.garden.delete_shoot(PAYMENTS, "leaving")
+
+        rotate_and_retire(built)
+
+        verdict, violations = built.verdict(), Checker(accounts=frozenset({PULLER})).read(built.cloud.operations.since())
+        tally.add("pulls", "sandbox", verdict.pulls, unit="pulls")
+        tally.add("pulls_failed_cache", "sandbox", len(verdict.failed_cache), unit="pulls", goal=0)
+        tally.add("pulls_failed_after_fallback", "sandbox", len(verdict.failed_after_fallback), unit="pulls", goal=0)
+        longest = max(verdict.restarts_ms)
+        figures.put("cache_restart_ms", value=longest, unit="ms", floor=statistics.median(verdict.restarts_ms))
+        assert [str(one) for one in verdict.failed_cache] == []
+        assert [str(one) for one in verdict.failed_after_fallback] == []
+        assert violations == []
+        assert len(verdict.restarts_ms) == 8
+        assert [pod.crashes for _, pod in built.fleet.all()] == [0] * 8
+        assert built.gardenlet.faults == []
+
+
+def rotate_and_retire(built: Scene) -> None:
+    """The real command rotated the key, and the old one is deleted at IAM, while everything pulled."""
+    window = threading.Thread(target=open_window, args=(built,), daemon=True)
+    window.start()
+    running = built.cli.begin("rotate", "puller", "--reason", "a test")
+    out, err = running.communicate(timeout=PATIENCE)
+    assert running.returncode == 0, out + err
+    window.join(5)
+    running = built.cli.begin("run")
+    try:
+        wait_for(lambda: built.old.state == DELETED, "the old key is deleted", PATIENCE)
+        wait_for(lambda: not built.old.authenticates(built.cloud.clock.now()), "the old key does not work", 10)
+        count = built.pulling.count()
+        wait_for(lambda: built.pulling.count() > count + 40, "pulls without the old key", 20)
+    finally:
+        end(running)
+
+
+def end(running: subprocess.Popen[str]) -> None:
+    """The command was asked to stop and has."""
+    running.send_signal(signal.SIGINT)
+    try:
+        running.communicate(timeout=20)
+    except subprocess.TimeoutExpired:
+        running.kill()
+        running.communicate()
+
+
+def open_window(built: Scene) -> None:
+    """The maintenance window of the confined Shoot comes when its spec has changed."""
+    wait_for(
+        lambda: "puller-acme-prod-v1" in str(built.garden.shoot(SEARCH, "crawler")["spec"]), "crawler is patched", PATIENCE
+    )
+    built.garden.maintenance(SEARCH, "crawler")
