@@ -12,7 +12,7 @@ import tally
 from checker import Checker
 from gardenlet import Pace
 from pull_scene import BOTH, EUROPE, PAYMENTS, PULLER, SEARCH, Options, Scene, scene, wait_for
-from sandbox.iam_key import DELETED
+from sandbox.iam_key import DELETED, ENABLED
 
 pytestmark = pytest.mark.real
 
@@ -40,7 +40,7 @@ def test_no_pull_fails_while_a_key_is_rotated_and_the_old_one_is_taken_away() ->
     """One Shoot is confined, one sleeps, one is slow, and one is being deleted while its cache lives on the old key."""
     with scene(FLEET, OPTIONS) as built:
         built.gardenlet.paces[SEARCH, "index"] = Pace(start_delay=1.0, duration=3.0)
-        built.gardenlet.paces[PAYMENTS, "leaving"] = Pace(deletion=20.0)
+        built.gardenlet.held.add((PAYMENTS, "leaving"))
         built.garden.delete_shoot(PAYMENTS, "leaving")
 
         rotate_and_retire(built)
@@ -69,12 +69,21 @@ def rotate_and_retire(built: Scene) -> None:
     window.join(5)
     running = built.cli.begin("run")
     try:
+        more_pulls(built, 80)
+        assert built.old.state == ENABLED, "leaving still runs on it"
+        assert built.garden.secret(PAYMENTS, "ar-credentials") is not None
+        built.gardenlet.held.clear()
         wait_for(lambda: built.old.state == DELETED, "the old key is deleted", PATIENCE)
         wait_for(lambda: not built.old.authenticates(built.cloud.clock.now()), "the old key does not work", 10)
-        count = built.pulling.count()
-        wait_for(lambda: built.pulling.count() > count + 40, "pulls without the old key", 20)
+        more_pulls(built, 40)
     finally:
         end(running)
+
+
+def more_pulls(built: Scene, number: int) -> None:
+    """So many more pulls have ended."""
+    count = built.pulling.count()
+    wait_for(lambda: built.pulling.count() >= count + number, f"{number} more pulls")
 
 
 def end(running: subprocess.Popen[str]) -> None:

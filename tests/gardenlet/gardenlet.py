@@ -27,8 +27,6 @@ class Pace:
     start_delay: float = 0.2
     duration: float = 0.6
     """From the snapshot to Succeeded."""
-    deletion: float = 0.6
-    """The same, when the Shoot is being deleted."""
     retry: float = 1.0
     """From an Error to the next run."""
 
@@ -55,6 +53,8 @@ class Gardenlet:
         self._now = now
         self._pace = pace or Pace()
         self.paces: dict[tuple[str, str], Pace] = {}
+        self.held: set[tuple[str, str]] = set()
+        """Shoots whose runs do not end: something in them is waited for."""
         self.faults: list[str] = []
         """What the Garden refused or did not answer; the Shoot was looked at again."""
         self._runs: dict[tuple[str, str], _Run] = {}
@@ -105,11 +105,11 @@ class Gardenlet:
                 self._care(run, shoot)
             case "waiting" if time_now >= run.due:
                 self._start(run, shoot)
-                run.due = time.monotonic() + (pace.deletion if run.kind == "Delete" else pace.duration) / 2
+                run.due = time.monotonic() + pace.duration / 2
             case "early" if time_now >= run.due:
                 self._wire.write_status(run.place, status.halfway(run.kind, self._now()))
-                run.phase, run.due = "late", time_now + (pace.deletion if run.kind == "Delete" else pace.duration) / 2
-            case "late" if time_now >= run.due:
+                run.phase, run.due = "late", time_now + pace.duration / 2
+            case "late" if time_now >= run.due and key not in self.held:
                 self._finish(run, shoot)
             case _:
                 pass
