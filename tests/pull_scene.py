@@ -4,6 +4,8 @@ The key state at Google changes with delays on both ends: a new key is refused f
 while, and lists show both late. Everything happens in the machine's own time.
 """
 
+import signal
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -101,6 +103,22 @@ def wait_for(what: Callable[[], object], why: str, seconds: float = 60.0) -> Non
     while not what():
         assert time.monotonic() < end, f"not within {seconds:.0f} s: {why}"
         time.sleep(0.05)
+
+
+def more_pulls(built: Scene, number: int) -> None:
+    """So many more pulls have ended."""
+    count = built.pulling.count()
+    wait_for(lambda: built.pulling.count() >= count + number, f"{number} more pulls")
+
+
+def end(running: subprocess.Popen[str]) -> None:
+    """The command was asked to stop and has."""
+    running.send_signal(signal.SIGINT)
+    try:
+        running.communicate(timeout=20)
+    except subprocess.TimeoutExpired:
+        running.kill()
+        running.communicate()
 
 
 @contextmanager
