@@ -20,13 +20,18 @@ Moment = Callable[[list[Shoot]], bool]
 Deed = Callable[[Scene], None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Mistake:
-    """When it is made, what is done, and whose cache must suffer."""
+    """When it is made, what is done, whose caches must suffer, and whose may."""
 
     moment: Moment
     deed: Deed
-    suffers: str
+    must: frozenset[str]
+    may: frozenset[str] = frozenset()
+    soak: float = 0.0
+    """Seconds from the moment to the deed."""
+    apply_delay: float = 0.5
+    """Seconds from a Shoot's Succeeded to its caches."""
 
 
 def names_new(shoot: Shoot) -> bool:
@@ -66,6 +71,11 @@ def all_but_leaving_settled(shoots: list[Shoot]) -> bool:
     return all(names_new(shoot) and settled(shoot) for shoot in shoots if not deleting(shoot))
 
 
+def all_settled(shoots: list[Shoot]) -> bool:
+    """Taking Succeeded for rolled out: the extension does not wait for its caches. With a soak, the right moment."""
+    return all(names_new(shoot) and settled(shoot) for shoot in shoots)
+
+
 def take_old_key_away(scene: Scene) -> None:
     """The old key is disabled at IAM."""
     scene.cloud.google.iam.change_by_hand(scene.old.key_id, DISABLED)
@@ -87,13 +97,35 @@ def publish_fresh_key(scene: Scene) -> None:
     scene.garden.point(PAYMENTS, "checkout", "ar", "puller-acme-prod-early")
 
 
+def _caches(*names: str) -> frozenset[str]:
+    return frozenset(names)
+
+
 MISTAKES = {
-    "revoking before roll-out": Mistake(one_was_patched, take_old_key_away, "ledger"),
-    "wrong key in the Secret": Mistake(one_was_patched, publish_wrong_key, "checkout"),
-    "using a key at once": Mistake(one_was_patched, publish_fresh_key, "checkout"),
-    "trusting Succeeded of the run before": Mistake(all_say_succeeded, take_old_key_away, "ledger"),
-    "skipping Shoots that are being deleted": Mistake(all_but_leaving_settled, take_old_key_away, "leaving"),
+    "revoking before roll-out": Mistake(
+        moment=one_was_patched,
+        deed=take_old_key_away,
+        must=_caches("ledger", "leaving"),
+        may=_caches("playground", "checkout"),
+    ),
+    "wrong key in the Secret": Mistake(moment=one_was_patched, deed=publish_wrong_key, must=_caches("checkout")),
+    "using a key at once": Mistake(moment=one_was_patched, deed=publish_fresh_key, must=_caches("checkout")),
+    "trusting Succeeded of the run before": Mistake(
+        moment=all_say_succeeded, deed=take_old_key_away, must=_caches("ledger", "leaving"), may=_caches("checkout")
+    ),
+    "skipping Shoots that are being deleted": Mistake(
+        moment=all_but_leaving_settled, deed=take_old_key_away, must=_caches("leaving"), soak=2.0
+    ),
+    "taking Succeeded for rolled out": Mistake(
+        moment=all_but_leaving_settled,
+        deed=take_old_key_away,
+        must=_caches("ledger", "leaving"),
+        may=_caches("checkout"),
+        apply_delay=5.0,
+    ),
 }
+NO_MISTAKE = Mistake(moment=all_settled, deed=take_old_key_away, must=frozenset(), soak=4.0)
+"""The same deed as that of most mistakes, when nobody needs the old key any more."""
 
 
 class FoulPlay:
@@ -119,6 +151,7 @@ class FoulPlay:
     def _watch(self) -> None:
         while not self._stop.wait(0.02):
             if self._mistake.moment(self._scene.shoots()):
+                self._stop.wait(self._mistake.soak)
                 self._mistake.deed(self._scene)
                 self.done.set()
                 return

@@ -2,7 +2,8 @@
 
 import pytest
 
-from foul_play import MISTAKES, FoulPlay, Mistake
+import tally
+from foul_play import MISTAKES, NO_MISTAKE, FoulPlay, Mistake
 from gardenlet import Pace
 from pull_scene import EUROPE, PAYMENTS, Options, Scene, end, more_pulls, scene, wait_for
 
@@ -16,14 +17,31 @@ OPTIONS: Options = {name: {"purpose": "production"} for name in ("checkout", "le
 def test_a_mistake_makes_pulls_fail(mistake: Mistake) -> None:
     """At the cache, and, where the owner forgot the pull Secret, for good."""
     with scene(FLEET, OPTIONS, stops_after=0.5) as built:
-        built.forgetful.add(mistake.suffers)
+        built.fleet.apply_delay = mistake.apply_delay
+        built.forgetful |= mistake.must
         rotate_beside(built, mistake)
 
         verdict = built.verdict()
 
-        assert mistake.suffers in verdict.places, verdict
-        assert {one.place.name for one in verdict.failed_after_fallback} >= {mistake.suffers}
+        assert mistake.must <= verdict.places <= mistake.must | mistake.may
+        assert mistake.must <= {one.place.name for one in verdict.failed_after_fallback}
         assert all("refused" in one.cache_fault for one in verdict.failed_cache)
+        tally.add("pull_mistakes_seen", name_of(mistake), 1, unit="mistakes")
+
+
+def test_the_same_deed_at_the_right_moment_hurts_nobody() -> None:
+    """What the mistakes do, done when every Shoot has settled on the new key and the leaving one is gone."""
+    with scene(FLEET, OPTIONS, stops_after=0.5) as built:
+        rotate_beside(built, NO_MISTAKE)
+
+        verdict = built.verdict()
+
+        assert [str(one) for one in verdict.failed_cache] == []
+        assert [str(one) for one in verdict.failed_after_fallback] == []
+
+
+def name_of(mistake: Mistake) -> str:
+    return next(name for name, each in MISTAKES.items() if each is mistake)
 
 
 def rotate_beside(built: Scene, mistake: Mistake) -> None:
@@ -35,7 +53,9 @@ def rotate_beside(built: Scene, mistake: Mistake) -> None:
     foul.start()
     running = built.cli.begin("rotate", "puller", "--reason", "a test")
     try:
-        wait_for(foul.done.is_set, "the mistake was made")
+        if mistake is NO_MISTAKE:
+            built.gardenlet.held.clear()
+        wait_for(foul.done.is_set, "the deed is done")
         more_pulls(built, 60)
     finally:
         end(running)
