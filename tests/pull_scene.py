@@ -14,8 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from caches import binary
 from caches.authority import Authority
 from caches.fleet import Fleet
@@ -24,10 +22,9 @@ from caches.pulling import Pulling, Verdict
 from caches.uplink import Uplink
 from cli_runner import Cli
 from gardenlet import Credential, Gardenlet, Place, Wire
+from pull_ground import Ground, on_sandbox
 from sandbox.cloud import Cloud
-from sandbox.garden import Garden
 from sandbox.garden import secret as secrets
-from sandbox.garden.access import ADMIN
 from sandbox.garden.kind import SHOOTS
 from sandbox.iam_key import Account, Key
 
@@ -63,8 +60,7 @@ Options = Mapping[str, Mapping[str, Any]]
 class Scene:
     """One Garden, one account whose key all caches share, and everything that lives on it."""
 
-    cloud: Cloud
-    garden: Garden
+    ground: Ground
     fleet: Fleet
     gardenlet: Gardenlet
     pulling: Pulling
@@ -73,6 +69,16 @@ class Scene:
     old: Key
     forgetful: set[str] = field(default_factory=set)
     """Shoots whose owners forgot the pull Secret."""
+
+    @property
+    def cloud(self) -> Cloud:
+        """Google, and the clock."""
+        return self.ground.cloud
+
+    @property
+    def garden(self) -> Any:
+        """The Garden, in its owners' hands."""
+        return self.ground.garden
 
     def shoots(self) -> list[dict[str, Any]]:
         """All Shoots, as they are."""
@@ -122,67 +128,67 @@ def end(running: subprocess.Popen[str]) -> None:
 
 
 @contextmanager
-def scene(wanted: Wanted, options: Options | None = None, *, stops_after: float = 2.0) -> Iterator[Scene]:
-    """The Shoots run their caches, and nodes pull."""
-    options = options or {}
+def scene(
+    wanted: Wanted, options: Options | None = None, *, stops_after: float = 2.0, ground: Ground | None = None
+) -> Iterator[Scene]:
+    """The Shoots run their caches, and nodes pull. Without a ground: on the sandbox."""
     program = binary.registry()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pulls-", dir=MEMORY)))
-        cloud = stack.enter_context(Cloud())
-        garden = cloud.add_garden("live", *sorted({namespace for namespace, _ in wanted}))
-        garden.knobs.gardenlet_outside = True
-        account, old, pull_secret = _google(cloud)
-        authority = Authority(folder)
-        uplink = Uplink(authority, BOTH, cloud.google.http_address)
+        ground = ground or stack.enter_context(on_sandbox(*sorted({namespace for namespace, _ in wanted})))
+        account, old, pull_secret = _google(ground)
+        authority, google = Authority(folder), ground.cloud.google
+        uplink = Uplink(authority, BOTH, google.http_address)
         uplink.start()
         stack.callback(uplink.stop)
         fleet = Fleet(program, folder, authority, uplink.address)
         stack.callback(fleet.close)
-        headers = {"Authorization": f"Bearer {garden.issue_token(ADMIN, 86400)}"}
-        client = httpx.Client(base_url=garden.address, headers=headers, timeout=10, trust_env=False)
-        wire = Wire(client, cloud.namespaces["live"])
-        stack.callback(wire.close)
-        gardenlet = Gardenlet(wire, fleet, cloud.clock.now)
-        repositories = {host: cloud.google.repository(host, path) for host, path in PATHS.items()}
-
-        def publish(upstream: str, tag: str) -> Image:
-            name = f"{PATHS[upstream]}/app"
-            return Image(upstream, name, tag, repositories[upstream].push(name, tag).digest)
-
+        wire = Wire(ground.client, ground.cloud.namespaces[ground.garden.name])
+        gardenlet = Gardenlet(wire, fleet, ground.cloud.clock.now)
         forgetful: set[str] = set()
         pulling = Pulling(
-            fleet, publish, cloud.google.http_address, lambda place: None if place.name in forgetful else pull_secret,
-            authority.client(),
+            fleet, _publisher(ground), google.http_address,
+            lambda place: None if place.name in forgetful else pull_secret, authority.client(),
         )  # fmt: skip
-        cli = Cli(cloud.write_config(folder / "etc", waits=WAITS), folder / "state.db")
-        built = Scene(cloud, garden, fleet, gardenlet, pulling, cli, account, old, forgetful)
+        cli = Cli(ground.cloud.write_config(folder / "etc", waits=WAITS), folder / "state.db")
+        built = Scene(ground, fleet, gardenlet, pulling, cli, account, old, forgetful)
         fleet.running = built.log_roll_out
-        _populate(built, wanted, options)
+        _populate(built, wanted, options or {})
         gardenlet.start()
         stack.callback(gardenlet.stop)
-        awake = sum(len(hosts) for (_, name), hosts in wanted.items() if not options.get(name, {}).get("hibernated"))
+        awake = sum(len(hosts) for (_, name), hosts in wanted.items() if not (options or {}).get(name, {}).get("hibernated"))
         wait_for(lambda: len([pod for _, pod in fleet.all() if pod.ready]) == awake, "all caches answer")
         pulling.start()
         stack.callback(pulling.stop)
         wait_for(lambda: len(pulling.good()) == awake, "every cache was pulled from")
-        _delay(cloud, stops_after)
+        _delay(ground.cloud, stops_after)
         yield built
 
 
-def _google(cloud: Cloud) -> tuple[Account, Key, PullSecret]:
+def _google(ground: Ground) -> tuple[Account, Key, PullSecret]:
     """Two accounts that may pull everything: the caches' and the nodes', each with one key."""
-    google = cloud.google
+    google = ground.cloud.google
     google.monitoring.lag = 0.0
     account, nodes = google.create_account("acme-prod", PULLER), google.create_account("acme-prod", NODES)
     for host, path in PATHS.items():
         google.registry.grant(PULLER, host, path)
         google.registry.grant(NODES, host, path)
-        cloud.images[host] = f"{path}/app:latest"
-    cloud.may_touch(PULLER, mode="manual", adopt=True)
+        ground.cloud.images[host] = f"{path}/app:latest"
+    ground.cloud.may_touch(PULLER, mode="manual", adopt=True)
     key_id, key_file = google.make_key(account, by="terraform@acme.example")
-    for namespace in cloud.namespaces["live"]:
-        cloud.gardens["live"].create_secret(namespace, "ar-credentials", password=key_file)
+    for namespace in ground.cloud.namespaces[ground.garden.name]:
+        ground.garden.create_secret(namespace, "ar-credentials", password=key_file)
     return account, account.keys[key_id], PullSecret("_json_key", google.make_key(nodes, by="terraform@acme.example")[1])
+
+
+def _publisher(ground: Ground) -> Callable[[str, str], Image]:
+    repositories = {host: ground.cloud.google.repository(host, path) for host, path in PATHS.items()}
+
+    def publish(upstream: str, tag: str) -> Image:
+        name = f"{PATHS[upstream]}/app"
+        return Image(upstream, name, tag, repositories[upstream].push(name, tag).digest)
+
+    return publish
 
 
 def _populate(built: Scene, wanted: Wanted, options: Options) -> None:

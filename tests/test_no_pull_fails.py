@@ -1,11 +1,14 @@
 """Pulls through real registry caches during a whole rotation and retirement, by the real command: none may fail."""
 
+import random
 import threading
+import time
 
 import pytest
 
 import figures
 import tally
+from caches.pulling import Verdict
 from checker import Checker
 from gardenlet import Pace
 from pull_scene import BOTH, EUROPE, PAYMENTS, PULLER, SEARCH, Options, Scene, end, more_pulls, scene, wait_for
@@ -30,6 +33,7 @@ OPTIONS: Options = {
     "index": {"purpose": "production"},
     "crawler": {"purpose": "production", "confined": True},
 }
+SMALL = {(PAYMENTS, "playground"): (EUROPE,), (PAYMENTS, "checkout"): BOTH}
 PATIENCE = 80.0
 
 
@@ -42,18 +46,59 @@ def test_no_pull_fails_while_a_key_is_rotated_and_the_old_one_is_taken_away() ->
 
         rotate_and_retire(built)
 
-        verdict, violations = built.verdict(), Checker(accounts=frozenset({PULLER})).read(built.cloud.operations.since())
-        tally.add("pulls", "sandbox", verdict.pulls, unit="pulls")
-        tally.add("pulls_failed_cache", "sandbox", len(verdict.failed_cache), unit="pulls", goal=0)
-        tally.add("pulls_failed_after_fallback", "sandbox", len(verdict.failed_after_fallback), unit="pulls", goal=0)
-        tally.add("pulls_during_restart", "sandbox", len(verdict.during_restart), unit="pulls")
-        figures.put("cache_restart_ms", value=max(verdict.restarts_ms), unit="ms")
-        assert [str(one) for one in verdict.failed_cache] == []
-        assert [str(one) for one in verdict.failed_after_fallback] == []
-        assert violations == []
+        verdict = judge(built, built.ground.name)
         assert len(verdict.restarts_ms) == 8
-        assert [pod.crashes for _, pod in built.fleet.all()] == [0] * 8
-        assert built.gardenlet.faults == []
+        figures.put("cache_restart_ms", value=max(verdict.restarts_ms), unit="ms")
+
+
+def test_no_pull_fails_however_often_the_rotator_is_killed() -> None:
+    """SIGKILL after one to three of its changes, again and again, from the first to the last step."""
+    with scene(SMALL, OPTIONS) as built:
+        kills = killed_on_the_way(built, "rotate", "puller") + killed_on_the_way(built, "run")
+        done = built.cli("run", "--once", "-o", "json")
+
+        verdict = judge(built, f"{built.ground.name}, killed")
+        records = [one for each in done.tree["credentials"] for one in each["records"]]
+        assert {one["record"]: one["phase"] for one in records} == {"rotation": "Done", "retirement": "Gone"}
+        assert len(verdict.restarts_ms) == 3
+        assert kills >= 4
+
+
+def judge(built: Scene, part: str) -> Verdict:
+    """What came of the pulls, counted as this part of the figures: none failed, and no promise was broken."""
+    verdict, violations = built.verdict(), Checker(accounts=frozenset({PULLER})).read(built.ground.history())
+    tally.add("pulls", part, verdict.pulls, unit="pulls")
+    tally.add("pulls_failed_cache", part, len(verdict.failed_cache), unit="pulls", goal=0)
+    tally.add("pulls_failed_after_fallback", part, len(verdict.failed_after_fallback), unit="pulls", goal=0)
+    tally.add("pulls_during_restart", part, len(verdict.during_restart), unit="pulls")
+    assert [str(one) for one in verdict.failed_cache] == []
+    assert [str(one) for one in verdict.failed_after_fallback] == []
+    assert violations == []
+    assert {pod.crashes for _, pod in built.fleet.all()} == {0}
+    assert built.gardenlet.faults == []
+    return verdict
+
+
+def killed_on_the_way(built: Scene, *words: str) -> int:
+    """The command was killed and begun anew until it ended well, or the old key was gone; how often."""
+    chance, kills, latest = random.Random(4), 0, time.monotonic() + PATIENCE
+    while built.old.state != DELETED:
+        assert time.monotonic() < latest, f"{words[0]} does not get on"
+        running, before, changes = built.cli.begin(*words), changes_by_rotator(built), chance.randint(1, 3)
+        while running.poll() is None and changes_by_rotator(built) < before + changes and built.old.state != DELETED:
+            time.sleep(0.02)
+        if running.poll() == 0:
+            running.communicate()
+            break
+        kills += running.poll() is None
+        running.kill()
+        running.communicate()
+    return kills
+
+
+def changes_by_rotator(built: Scene) -> int:
+    """How often the rotator has changed something so far."""
+    return sum(one.mutating and "rotator" in str(one.facts.get("by", "")) for one in built.ground.history())
 
 
 def rotate_and_retire(built: Scene) -> None:
