@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -37,3 +38,26 @@ def on_sandbox(*namespaces: str) -> Iterator[Ground]:
         headers = {"Authorization": f"Bearer {garden.issue_token(ADMIN, DAY)}"}
         with httpx.Client(base_url=garden.address, headers=headers, timeout=10, trust_env=False) as client:
             yield Ground("sandbox", cloud, garden, client, lambda: list(cloud.operations.since()))
+
+
+@contextmanager
+def on_real(folder: Path, *namespaces: str) -> Iterator[Ground]:
+    """A Garden on real API servers of its own, whose audit logs are its history. Raises: real_garden.build.Unavailable."""
+    from real_garden import audit
+    from real_garden.cloud import RealCloud
+    from real_garden.landscape import Landscape
+
+    with Landscape(folder) as landscape:
+        landscape.gardenlet.stop()
+        with RealCloud(landscape) as cloud:
+            garden, admin = cloud.add_garden("live", *namespaces), landscape.plane.admin
+
+            def history() -> list[Operation]:
+                served = audit.operations("live", landscape.plane.audit_logs, namespaces)
+                return audit.history([cloud.operations.since(), served])
+
+            headers = {"Authorization": f"Bearer {admin.token}"}
+            with httpx.Client(
+                base_url=admin.server, verify=admin.context, headers=headers, timeout=30, trust_env=False
+            ) as client:
+                yield Ground("real", cloud, garden, client, history)

@@ -3,15 +3,20 @@
 import random
 import threading
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 import figures
 import tally
+from caches import binary
 from caches.pulling import Verdict
 from checker import Checker
 from gardenlet import Pace
+from pull_ground import Ground, on_real, on_sandbox
 from pull_scene import BOTH, EUROPE, PAYMENTS, PULLER, SEARCH, Options, Scene, end, more_pulls, scene, wait_for
+from real_garden.build import Unavailable
 from sandbox.iam_key import DELETED, ENABLED
 
 pytestmark = pytest.mark.real
@@ -37,9 +42,20 @@ SMALL = {(PAYMENTS, "playground"): (EUROPE,), (PAYMENTS, "checkout"): BOTH}
 PATIENCE = 80.0
 
 
-def test_no_pull_fails_while_a_key_is_rotated_and_the_old_one_is_taken_away() -> None:
+@pytest.fixture(params=["sandbox", "real"])
+def ground(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ground]:
+    """The Garden is the sandbox's, or one on real API servers."""
+    binary.registry()
+    try:
+        with on_real(tmp_path, PAYMENTS, SEARCH) if request.param == "real" else on_sandbox(PAYMENTS, SEARCH) as found:
+            yield found
+    except Unavailable as why:
+        binary.unavailable(str(why))
+
+
+def test_no_pull_fails_while_a_key_is_rotated_and_the_old_one_is_taken_away(ground: Ground) -> None:
     """One Shoot is confined, one sleeps, one is slow, and one is being deleted while its cache lives on the old key."""
-    with scene(FLEET, OPTIONS) as built:
+    with scene(FLEET, OPTIONS, ground=ground) as built:
         built.gardenlet.paces[SEARCH, "index"] = Pace(start_delay=1.0, duration=3.0)
         built.gardenlet.held.add((PAYMENTS, "leaving"))
         built.garden.delete_shoot(PAYMENTS, "leaving")

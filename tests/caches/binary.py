@@ -1,38 +1,38 @@
 """Where Distribution's binary is. One place asks; who needs it and has none is skipped with the line that gets it."""
 
 import os
-import shutil
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
-VERSION = "v3.1.1"
-"""What extension v0.24.0 deploys."""
+from real_garden import build
 
 VARIABLE = "ROTATOR_REGISTRY_BIN"
+"""Names a binary of one's own: of the version that modules/distribution pins, or another one to try."""
+
 REQUIRED = "ROTATOR_REQUIRE_REAL"
-PACKAGE = f"github.com/distribution/distribution/v3/cmd/registry@{VERSION}"
 
 
 def registry() -> Path:
     """The binary. Skips the test when there is none, or fails it when everything is required to run."""
     if not sys.platform.startswith("linux"):
-        return _missing("registry caches run on Linux only: Go reads the test's certificate from SSL_CERT_FILE there")
+        unavailable("they run on Linux only: Go reads the test's certificate from SSL_CERT_FILE there")
     named = os.environ.get(VARIABLE, "")
-    if named:
-        if os.access(named, os.X_OK):
-            return Path(named)
-        return _missing(f"{VARIABLE} names {named}, which is no program; build one with: GOBIN=$PWD/build go install {PACKAGE}")
-    found = shutil.which("registry")
-    if found:
-        return Path(found)
-    return _missing(
-        f"no Distribution; get it with: GOBIN=$PWD/build go install {PACKAGE} && export {VARIABLE}=$PWD/build/registry"
-    )
+    if named and not os.access(named, os.X_OK):
+        unavailable(f"{VARIABLE} names {named}, which is no program; unset it, then make real-garden")
+    path = Path(named) if named else build.folder() / "registry"
+    if not path.exists():
+        try:
+            path = build.binaries()["registry"]
+        except build.Unavailable as why:
+            unavailable(str(why))
+    return path
 
 
-def _missing(why: str) -> Path:
-    if os.environ.get(REQUIRED):
-        pytest.fail(why, pytrace=False)
-    pytest.skip(why)
+def unavailable(why: str) -> NoReturn:
+    """The test is skipped with one line, or fails when everything is required to run."""
+    if os.environ.get(REQUIRED) == "1":
+        pytest.fail(f"real registry caches are required: {why}", pytrace=False)
+    pytest.skip(f"real registry caches: {why}")
