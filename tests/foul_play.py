@@ -120,7 +120,7 @@ MISTAKES = {
         moment=all_but_leaving_settled,
         deed=take_old_key_away,
         must=_caches("ledger", "leaving"),
-        may=_caches("checkout"),
+        may=_caches("playground", "checkout"),
         apply_delay=5.0,
     ),
 }

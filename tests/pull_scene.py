@@ -4,6 +4,7 @@ The key state at Google changes with delays on both ends: a new key is refused f
 while, and lists show both late. Everything happens in the machine's own time.
 """
 
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -34,8 +35,9 @@ EUROPE, FRANKFURT = "europe-docker.pkg.dev", "europe-west3-docker.pkg.dev"
 PATHS = {EUROPE: "acme-prod/images", FRANKFURT: "acme-prod/base"}
 PAYMENTS, SEARCH = "garden-payments", "garden-search"
 
-MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
-"""Where volumes lie if the machine has it: thousands of small files, and configurations with keys in them."""
+MEMORY = Path("/dev/shm")
+ROOM = 2**29
+"""Bytes; volumes lie in memory where it has so much: they are thousands of small files."""
 
 WAITS = {
     "propagation": "60s",
@@ -61,6 +63,7 @@ class Scene:
     """One Garden, one account whose key all caches share, and everything that lives on it."""
 
     ground: Ground
+    uplink: Uplink
     fleet: Fleet
     gardenlet: Gardenlet
     pulling: Pulling
@@ -134,7 +137,7 @@ def scene(
     """The Shoots run their caches, and nodes pull. Without a ground: on the sandbox."""
     program = binary.registry()
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pulls-", dir=MEMORY)))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pulls-", dir=_volumes())))
         ground = ground or stack.enter_context(on_sandbox(*sorted({namespace for namespace, _ in wanted})))
         account, old, pull_secret = _google(ground)
         authority, google = Authority(folder), ground.cloud.google
@@ -151,7 +154,7 @@ def scene(
             lambda place: None if place.name in forgetful else pull_secret, authority.client(),
         )  # fmt: skip
         cli = Cli(ground.cloud.write_config(folder / "etc", waits=WAITS), folder / "state.db")
-        built = Scene(ground, fleet, gardenlet, pulling, cli, account, old, forgetful)
+        built = Scene(ground, uplink, fleet, gardenlet, pulling, cli, account, old, forgetful)
         fleet.running = built.log_roll_out
         _populate(built, wanted, options or {})
         gardenlet.start()
@@ -163,6 +166,10 @@ def scene(
         wait_for(lambda: len(pulling.good()) == awake, "every cache was pulled from")
         _delay(ground.cloud, stops_after)
         yield built
+
+
+def _volumes() -> Path | None:
+    return MEMORY if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM else None
 
 
 def _google(ground: Ground) -> tuple[Account, Key, PullSecret]:

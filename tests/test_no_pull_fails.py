@@ -92,6 +92,7 @@ def judge(built: Scene, part: str) -> Verdict:
     assert violations == []
     assert {pod.crashes for _, pod in built.fleet.all()} == {0}
     assert built.gardenlet.faults == []
+    assert built.uplink.refused == []
     return verdict
 
 
