@@ -206,6 +206,6 @@ def _populate(built: Scene, wanted: Wanted, options: Options) -> None:
 
 def _delay(cloud: Cloud, stops_after: float) -> None:
     """From now on, changes of keys take their time."""
-    cloud.google.iam.works_after = 3.0
+    cloud.google.iam.works_after = 2.0
     cloud.google.iam.stops_after = stops_after
-    cloud.google.iam.stale = 2.0
+    cloud.google.iam.stale = 1.0
