@@ -145,18 +145,22 @@ class Gardenlet:
         status, seed = tree.get("status") or {}, tree["spec"].get("seedName")
         if not seed or shoots.ignored(tree) or (status.get("seedName") or seed) != seed:
             return False
-        if self.behaviour(_key(tree)).outcome == "stuck":
-            return False
         return run.forced or tree["metadata"]["generation"] > status.get("observedGeneration", 0)
 
     def _run(self, key: Key, run: _Run) -> None:
         """One run from `Processing` to its end."""
         tree = self._api.get(SHOOTS, *key)
+        if not self._wants(tree, run):
+            return
+        tree["status"] = {**shoot_status.fresh(tree), **(tree.get("status") or {})}
         run.forced, run.erred = False, ""
         last = shoots.last_operation(tree)
         unfinished = last.get("type") in ("Create", "Restore") and last.get("state") != "Succeeded"
         kind = "Delete" if shoots.deleting(tree) else last["type"] if unfinished else "Reconcile" if last else "Create"
         tree = self._write(key, shoot_status.started(tree, kind, self._now()))
+        if self.behaviour(key).outcome == "stuck":
+            run.erred = "stuck"
+            return
         running, fault = self._rendered(key[0], tree)
         outcome = "Error" if fault else self.behaviour(key).outcome
         if outcome != "Succeeded":
@@ -194,7 +198,8 @@ class Gardenlet:
 
     def _write(self, key: Key, tree: Tree) -> Tree:
         """The Shoot with this status."""
-        written = self._api.patch(SHOOTS, *key, {"status": tree["status"]}, "status", manager="gardenlet")
+        status = {**tree["status"], "lastErrors": tree["status"].get("lastErrors")}
+        written = self._api.patch(SHOOTS, *key, {"status": status}, "status", manager="gardenlet")
         with self._lock:
             if key in self._trees:
                 self._trees[key] = written
