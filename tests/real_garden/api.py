@@ -30,6 +30,13 @@ def path(kind: Kind, namespace: str = "", name: str = "", part: str = "", **quer
     return "/".join(words) + (f"?{urlencode(query)}" if query else "")
 
 
+class _Kept(http.client.HTTPSConnection):
+    """Closed when its thread is gone, at the latest."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
 class Api:
     """One API server and one caller. Safe for threads: each has a connection of its own."""
 
@@ -97,7 +104,7 @@ class Api:
             if kept is not None:
                 kept[0].close()
             parts = urlsplit(self.server)
-            kept = http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=TIMEOUT, context=self.context), now
+            kept = _Kept(parts.hostname or "", parts.port, timeout=TIMEOUT, context=self.context), now
         self._mine.kept = kept[0], now
         return kept[0]
 
