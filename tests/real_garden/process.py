@@ -42,7 +42,7 @@ class Process:
         """The process id of its guard."""
         return self._guard.pid
 
-    def wait_until(self, ready: Callable[[], bool], seconds: float = 60.0) -> None:
+    def wait_until(self, ready: Callable[[], bool], seconds: float = 150.0) -> None:
         """The server is ready. Raises: Failed when it ended, or needed longer."""
         end = time.monotonic() + seconds
         while not ready():
