@@ -1,13 +1,15 @@
 """Where a scene of pulls is set: Google is the sandbox's; the Garden is the sandbox's, or one on the real API servers."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from caches import binary
+from real_garden.build import Unavailable
 from sandbox.cloud import Cloud
 from sandbox.garden.access import ADMIN
 from sandbox.operations import Operation
@@ -27,6 +29,17 @@ class Ground:
     """The gardenlet's."""
     history: Callable[[], list[Operation]]
     """All that happened, as the checker of our promises reads it."""
+
+
+@contextmanager
+def standing(where: str, folder: Path, *namespaces: str) -> Iterator[Ground]:
+    """The Garden is the "sandbox"'s, or "real". Skips the test when there is no such thing here."""
+    with ExitStack() as stack:
+        try:
+            found = stack.enter_context(on_real(folder, *namespaces) if where == "real" else on_sandbox(*namespaces))
+        except Unavailable as why:
+            binary.unavailable(str(why))
+        yield found
 
 
 @contextmanager

@@ -14,9 +14,8 @@ from caches import binary
 from caches.pulling import Verdict
 from checker import Checker
 from gardenlet import Pace
-from pull_ground import Ground, on_real, on_sandbox
+from pull_ground import Ground, standing
 from pull_scene import BOTH, EUROPE, PAYMENTS, PULLER, SEARCH, Options, Scene, end, more_pulls, scene, wait_for
-from real_garden.build import Unavailable
 from sandbox.iam_key import DELETED, ENABLED
 
 pytestmark = pytest.mark.real
@@ -46,11 +45,8 @@ PATIENCE = 80.0
 def ground(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ground]:
     """The Garden is the sandbox's, or one on real API servers."""
     binary.registry()
-    try:
-        with on_real(tmp_path, PAYMENTS, SEARCH) if request.param == "real" else on_sandbox(PAYMENTS, SEARCH) as found:
-            yield found
-    except Unavailable as why:
-        binary.unavailable(str(why))
+    with standing(request.param, tmp_path, PAYMENTS, SEARCH) as found:
+        yield found
 
 
 def test_no_pull_fails_while_a_key_is_rotated_and_the_old_one_is_taken_away(ground: Ground) -> None:
