@@ -125,6 +125,7 @@ def rotate_and_retire(built: Scene) -> None:
     running = built.cli.begin("run")
     try:
         more_pulls(built, 80)
+        assert any(place.name == "leaving" and pod.ready for place, pod in built.fleet.all())
         assert built.old.state == ENABLED, "leaving still runs on it"
         assert built.garden.secret(PAYMENTS, "ar-credentials") is not None
         built.gardenlet.held.clear()

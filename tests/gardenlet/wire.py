@@ -47,6 +47,13 @@ class Wire:
         """The Shoot as it is after its status was patched; None when it is gone. Raises: httpx.HTTPError."""
         return self._patch(f"{SHOOTS.format(place.namespace)}/{place.name}/status", {"status": status}, place)
 
+    def hold(self, shoot: Tree, place: Place) -> None:
+        """Gardener's finalizer is on the Shoot, so a deletion waits for its run. Raises: httpx.HTTPError."""
+        there = shoot["metadata"].get("finalizers") or []
+        if FINALIZER not in there:
+            body = {"metadata": {"finalizers": [FINALIZER, *there], "resourceVersion": shoot["metadata"]["resourceVersion"]}}
+            self._patch(f"{SHOOTS.format(place.namespace)}/{place.name}", body, place)
+
     def let_go(self, shoot: Tree, place: Place) -> None:
         """Gardener's finalizer is off the Shoot, so it vanishes if nobody else holds it. Raises: httpx.HTTPError."""
         left = [each for each in shoot["metadata"].get("finalizers") or () if each != FINALIZER]
