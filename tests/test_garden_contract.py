@@ -16,6 +16,7 @@ from rotator.key import PublicKey
 from rotator.secret import Draft, SecretRef
 from rotator.shoot import FIELD_MANAGER, Mark, Reference, why_not_settled
 from rotator.world import Move
+from sandbox.garden import Refusal
 from sandbox.garden.kind import SECRETS, SHOOTS
 
 if TYPE_CHECKING:
@@ -73,7 +74,9 @@ def test_all_four_places_that_name_a_secret_are_read(ground: Ground) -> None:
     reference = {"apiVersion": "v1", "kind": "Secret", "name": "dns"}
     dns = {"domain": "api.dev.example.org", "providers": [{"type": "google-clouddns", "credentialsRef": reference}]}
     kubernetes = {"version": "1.34.2", "kubeAPIServer": server}
-    ground.server.create_shoot(ground.ns, "api", {}, {"ar": "ar-v1"}, extra_spec={"kubernetes": kubernetes, "dns": dns})
+    ground.server.create_shoot(
+        ground.ns, "api", {}, {"ar": "ar-v1", "p": "plugin"}, extra_spec={"kubernetes": kubernetes, "dns": dns}
+    )
 
     assert ground.shoot().other_secrets == ("dns", "plugin")
 
@@ -159,7 +162,9 @@ def test_a_move_of_a_shoot_that_is_gone_is_absent(caching: Ground) -> None:
 
 
 def test_a_move_of_a_shoot_in_deletion_is_denied_in_the_servers_words(ground: Ground) -> None:
-    ground.server.create_shoot(ground.ns, "api", {HOST: "ar"}, {"ar": "ar-v1"}, ignored=True)
+    ground.server.create_shoot(ground.ns, "api", {HOST: "ar"}, {"ar": "ar-v1"})
+    ground.server.catch_up()
+    ground.server.ignore(ground.ns, "api")
     ground.server.delete_shoot(ground.ns, "api")
     shoot = ground.shoot()
 
@@ -300,6 +305,15 @@ def test_the_operation_annotation_bumps_the_generation_when_it_is_reconcile(
     assert after["metadata"]["generation"] == before + grows
     if stays is not None:
         assert ("gardener.cloud/operation" in after["metadata"]["annotations"]) is stays
+
+
+def test_a_plugins_kubeconfig_has_to_be_listed_in_the_resources(ground: Ground) -> None:
+    ground.server.create_secret(ground.ns, "plugin", "user", "word")
+    server = {"admissionPlugins": [{"name": "ImagePolicyWebhook", "kubeconfigSecretName": "plugin"}]}
+    kubernetes = {"version": "1.34.2", "kubeAPIServer": server}
+
+    with pytest.raises(Refusal, match=r"secret should be referenced in shoot \.spec\.resources"):
+        ground.server.create_shoot(ground.ns, "api", extra_spec={"kubernetes": kubernetes})
 
 
 def test_a_new_shoot_has_generation_one_and_its_extension_label(caching: Ground) -> None:

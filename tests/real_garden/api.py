@@ -4,8 +4,6 @@ import base64
 import http.client
 import json
 import ssl
-import threading
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,9 +13,6 @@ from sandbox.garden.kind import Kind, Tree
 from sandbox.garden.refusal import Refusal
 
 TIMEOUT = 60.0
-IDLE = 20.0
-"""Seconds after which a connection is not used again."""
-
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 
@@ -30,15 +25,8 @@ def path(kind: Kind, namespace: str = "", name: str = "", part: str = "", **quer
     return "/".join(words) + (f"?{urlencode(query)}" if query else "")
 
 
-class _Kept(http.client.HTTPSConnection):
-    """Closed when its thread is gone, at the latest."""
-
-    def __del__(self) -> None:
-        self.close()
-
-
 class Api:
-    """One API server and one caller. Safe for threads: each has a connection of its own."""
+    """One API server and one caller. Safe for threads."""
 
     def __init__(self, server: str, authority: Path, token: str = "") -> None:
         """Connect nothing yet."""
@@ -46,7 +34,6 @@ class Api:
         self.authority = authority
         self.token = token
         self.context = ssl.create_default_context(cafile=authority)
-        self._mine = threading.local()
 
     def as_bearer(self, token: str) -> "Api":
         """The same server with another token."""
@@ -58,14 +45,13 @@ class Api:
         """The answer. Raises: Refusal in the server's words; OSError when there is no answer."""
         content = None if body is None else json.dumps(body).encode()
         headers = self._headers(manager) | {"Content-Type": content_type}
-        connection = self._connection()
+        connection = self._connection(TIMEOUT)
         try:
             connection.request(method, where, body=content, headers=headers)
             answer = connection.getresponse()
             text = answer.read()
-        except (OSError, http.client.HTTPException):
-            self._mine.kept = None
-            raise
+        finally:
+            connection.close()
         found: Tree = json.loads(text) if text[:1] == b"{" else {"message": text.decode("utf-8", "replace")}
         if answer.status >= http.client.BAD_REQUEST:
             raise Refusal(answer.status, found.get("message", ""), reason=found.get("reason", ""), details=found.get("details"))
@@ -81,8 +67,7 @@ class Api:
 
     def watch(self, kind: Kind, version: str, seconds: int) -> Iterator[Tree]:
         """Every change after this version, until the time is over or the server has enough."""
-        parts = urlsplit(self.server)
-        connection = http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=seconds + 5, context=self.context)
+        connection = self._connection(seconds + 5)
         try:
             where = path(kind, watch="true", resourceVersion=version, timeoutSeconds=str(seconds))
             connection.request("GET", where, headers=self._headers("watch"))
@@ -96,17 +81,10 @@ class Api:
         bearer = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         return {"Accept": "application/json", "User-Agent": manager, **bearer}
 
-    def _connection(self) -> http.client.HTTPSConnection:
-        """This thread's connection, a new one when the server may have closed it for idleness."""
-        kept: tuple[http.client.HTTPSConnection, float] | None = getattr(self._mine, "kept", None)
-        now = time.monotonic()
-        if kept is None or now - kept[1] > IDLE:
-            if kept is not None:
-                kept[0].close()
-            parts = urlsplit(self.server)
-            kept = _Kept(parts.hostname or "", parts.port, timeout=TIMEOUT, context=self.context), now
-        self._mine.kept = kept[0], now
-        return kept[0]
+    def _connection(self, seconds: float) -> http.client.HTTPSConnection:
+        """A connection of its own for each request: none is ever left open, and TLS on loopback costs little."""
+        parts = urlsplit(self.server)
+        return http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=seconds, context=self.context)
 
     # --- objects ---
 

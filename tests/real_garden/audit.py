@@ -48,10 +48,10 @@ def _events(log: Path) -> Iterator[Tree]:
 
 def _operation(garden: str, event: Tree, known: dict[tuple[str, str, str], Tree]) -> Operation:
     where, code = event["objectRef"], event["responseStatus"].get("code", 0)
-    sent = event.get("requestObject")
-    body = sent if isinstance(sent, dict) else {}  # a JSON Patch is a list
-    dry_run = "dryRun=" in event["requestURI"] or bool(body.get("dryRun"))
-    name = where.get("name") or (body.get("metadata") or {}).get("name", "")
+    body = event.get("requestObject")
+    sent: Tree = body if isinstance(body, dict) else {}  # a JSON Patch is a list
+    dry_run = "dryRun=" in event["requestURI"] or bool(sent.get("dryRun"))
+    name = where.get("name") or (sent.get("metadata") or {}).get("name", "")
     part = f"/{where['subresource']}" if where.get("subresource") else ""
     changed = code in _GOOD and not dry_run
     return Operation(

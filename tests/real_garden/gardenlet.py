@@ -152,6 +152,7 @@ class Gardenlet:
         tree = self._api.get(SHOOTS, *key)
         if not self._wants(tree, run):
             return
+        tree = self._finalized(key, tree)
         tree["status"] = {**shoot_status.fresh(tree), **(tree.get("status") or {})}
         run.forced, run.erred = False, ""
         last = shoots.last_operation(tree)
@@ -204,6 +205,13 @@ class Gardenlet:
             if key in self._trees:
                 self._trees[key] = written
         return written
+
+    def _finalized(self, key: Key, tree: Tree) -> Tree:
+        """The Shoot carries gardenlet's finalizer: the API server puts none on."""
+        kept = tree["metadata"].get("finalizers", [])
+        if shoots.deleting(tree) or "gardener" in kept:
+            return tree
+        return self._api.patch(SHOOTS, *key, {"metadata": {"finalizers": [*kept, "gardener"]}}, manager="gardenlet")
 
     def _release(self, key: Key, tree: Tree) -> None:
         """The deleted Shoot may go."""

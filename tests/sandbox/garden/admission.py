@@ -8,7 +8,7 @@ from sandbox.garden import registry_cache
 from sandbox.garden import shoot as shoots
 from sandbox.garden.call import Call
 from sandbox.garden.kind import REFERABLE, SECRETS, SHOOTS, Tree
-from sandbox.garden.refusal import bad_request, forbidden, invalid, webhook_down
+from sandbox.garden.refusal import SUBDOMAIN, bad_request, forbidden, invalid, webhook_down
 from sandbox.garden.state import State
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
@@ -58,7 +58,7 @@ def decoded(call: Call) -> Tree:
         text = "Required value: name or generateName is required"
         raise invalid(kind, "", [("metadata.name", "FieldValueRequired", text)])
     if not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME:
-        text = f'Invalid value: "{name}": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters'
+        text = f'Invalid value: "{name}": {SUBDOMAIN}'
         raise invalid(kind, name, [("metadata.name", "FieldValueInvalid", text)])
     return tree
 
@@ -80,6 +80,8 @@ def check_references(state: State, user: str, old: Tree | None, new: Tree, *, ch
         if kind is None:
             continue
         referred = target.get("name") or ""
+        if not referred:
+            continue  # validation says so
         if not state.access.may(user, "get", kind.plural, namespace, referred):
             raise forbidden(SHOOTS, name, "cannot reference a resource you are not allowed to read")
         if state.store.find(kind, namespace, referred) is None:

@@ -58,7 +58,10 @@ def shoot(
     metadata["annotations"] = notes
     if labels:
         metadata["labels"] = dict(labels)
-    spec = {**_spec(name, purpose, confined=confined, hibernated=hibernated), **extra_spec}
+    spec = {
+        **_spec(f"{name}.{namespace.removeprefix('garden-')}", purpose, confined=confined, hibernated=hibernated),
+        **extra_spec,
+    }
     if seed:
         spec["seedName"] = seed
     entries = [_entry(entry, target) for entry, target in resources.items()]
@@ -81,11 +84,11 @@ def _cache(upstream: str, entry: str | None) -> Tree:
     return cache
 
 
-def _spec(name: str, purpose: str, *, confined: bool, hibernated: bool) -> Tree:
+def _spec(host: str, purpose: str, *, confined: bool, hibernated: bool) -> Tree:
     spec: Tree = {
         "cloudProfile": {"kind": "CloudProfile", "name": "gcp"},
         "credentialsBindingName": "infrastructure",
-        "dns": {"domain": f"{name}.dev.example.org"},
+        "dns": {"domain": f"{host}.dev.example.org"},
         "kubernetes": {
             "kubeProxy": {"enabled": True, "mode": "IPVS"},
             "kubelet": {"failSwapOn": True, "serializeImagePulls": False},

@@ -14,16 +14,14 @@ STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 def apply(content_type: str, body: bytes, tree: Tree) -> Tree:
     """`tree` with the patch applied; the argument may be changed on the way. Raises: Refusal."""
     if content_type not in (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH):
-        accepted = f"{JSON_PATCH}, {MERGE_PATCH}, {STRATEGIC_PATCH}"
-        message = f"the body of the request was in an unknown format - accepted media types include: {accepted}"
-        raise Refusal(415, message, details={})
+        raise Refusal(415, "415: Unsupported Media Type", details={})
     try:
         document = json.loads(body)
     except ValueError as fault:
         raise bad_request(f"error decoding patch: {fault}") from None
     if content_type == JSON_PATCH:
         if not isinstance(document, list) or not all(isinstance(each, dict) for each in document):
-            message = "json: cannot unmarshal object into Go value of type jsonpatch.Patch"
+            message = "json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp"
             raise bad_request(f"error decoding patch: {message}")
         return json_patch(document, tree)
     if not isinstance(document, dict):

@@ -5,6 +5,11 @@ from collections.abc import Sequence
 
 from sandbox.garden.kind import Kind, Tree
 
+SUBDOMAIN = (
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end "
+    "with an alphanumeric character (e.g. 'example.com', regex used for validation is "
+    r"'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+)
 SERVER_REJECTED = "the server rejected our request due to an error in our request"
 REASONS = {
     400: "BadRequest",

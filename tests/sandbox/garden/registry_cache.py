@@ -12,7 +12,7 @@ from typing import Any
 from sandbox.garden import secret as secrets
 from sandbox.garden import shoot as shoots
 from sandbox.garden.kind import Tree
-from sandbox.garden.refusal import webhook_denied
+from sandbox.garden.refusal import SUBDOMAIN, webhook_denied
 
 WEBHOOK = "validation.registry-cache.extensions.gardener.cloud"
 GROUP = "registry.extensions.gardener.cloud"
@@ -175,7 +175,7 @@ def _config_faults(config: list[Tree], path: str) -> list[str]:
         host, _, port = upstream.partition(":")
         bad_port = bool(port) and not (port.isdigit() and 0 < int(port) < 2**16)
         if not _HOST.fullmatch(host) or bad_port or upstream.endswith(":"):
-            faults.append(f'{at}.upstream: Invalid value: "{upstream}": a lowercase RFC 1123 subdomain is expected')
+            faults.append(f'{at}.upstream: Invalid value: "{upstream}": {SUBDOMAIN}')
         if upstream in [each.get("upstream") for each in config[:index]]:
             faults.append(f'{at}.upstream: Duplicate value: "{upstream}"')
         remote = cache.get("remoteURL")
@@ -232,20 +232,27 @@ def secret_faults(tree: Tree, key: str) -> list[str]:
     return faults
 
 
+_GO = {int: "number", float: "number", bool: "bool", list: "array"}
+"""How Go's decoder calls a value of JSON."""
+
+
 def _key_file_faults(password: bytes, key: str) -> list[str]:
     where = f'password data entry in the referenced secret "{key}"'
     failed = f"failed to unmarshal ServiceAccount json from the {where}"
     try:
         fields = json.loads(password)
-    except ValueError:
-        return [f"{failed}: invalid character looking for beginning of value"]
+    except ValueError as fault:
+        cut = isinstance(fault, json.JSONDecodeError) and not fault.doc[fault.pos :].strip()
+        why = "unexpected end of JSON input" if cut else "invalid character looking for beginning of value"
+        return [f"{failed}: {why}"]
     if fields is None:
         return []
     if not isinstance(fields, dict):
         return [f"{failed}: json: cannot unmarshal into Go value of type map[string]string"]
     faults = []
-    if not all(value is None or isinstance(value, str) for value in fields.values()):
-        faults.append(f"{failed}: json: cannot unmarshal into Go value of type string")
+    wrong = [_GO.get(type(value), "object") for value in fields.values() if not isinstance(value, str | None)]
+    if wrong:
+        faults.append(f"{failed}: json: cannot unmarshal {wrong[0]} into Go value of type string")
     return faults + [
         f'forbidden ServiceAccount field "{field}" present in the {where}' for field in fields if field not in _KEY_FILE_FIELDS
     ]

@@ -87,7 +87,10 @@ def complete(tree: Tree) -> None:
         raise bad_request('Secret in version "v1" cannot be handled as a Secret: json: cannot unmarshal data')
     for key, value in data.items():
         if not _DATA_KEY.fullmatch(key):
-            text = "a valid config key must consist of alphanumeric characters, '-', '_' or '.'"
+            text = (
+                "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or "
+                "'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
+            )
             raise invalid(SECRETS, name, [(f"data[{key}]", "FieldValueInvalid", f'Invalid value: "{key}": {text}')])
         try:
             base64.b64decode(value, validate=True)

@@ -111,6 +111,14 @@ def label(tree: Tree) -> None:
         del tree["metadata"]["labels"]
 
 
+_ARTICLE = {"kind": "a kind", "name": "a name", "apiVersion": "an apiVersion"}
+
+
+def _gvk(api_version: str, kind: str) -> str:
+    group, _, version = api_version.rpartition("/")
+    return f"{group}/{version}, Kind={kind}"
+
+
 def validate(tree: Tree) -> None:
     """The lists of the spec are well-formed. Raises: Refusal 422."""
     causes: list[tuple[str, str, str]] = []
@@ -125,15 +133,17 @@ def validate(tree: Tree) -> None:
             causes.append((f"{field}.name", "FieldValueDuplicate", f'Duplicate value: "{name}"'))
         names.add(name or "")
         causes += [
-            (f"{field}.resourceRef.{part}", "FieldValueRequired", "Required value: must not be empty")
+            (f"{field}.resourceRef.{part}", "FieldValueRequired", f"Required value: must provide {_ARTICLE[part]}")
             for part in ("kind", "name", "apiVersion")
             if not target.get(part)
         ]
         if all(target.get(part) for part in ("kind", "apiVersion")):
             referred = (target["apiVersion"], target["kind"])
             if referred not in REFERABLE:
-                text = f'Unsupported value: "{"/".join(referred)}"'
+                supported = ", ".join(f'"{_gvk(*each)}"' for each in REFERABLE)
+                text = f'Unsupported value: "{_gvk(*referred)}": supported values: {supported}'
                 causes.append((f"{field}.resourceRef", "FieldValueNotSupported", text))
+    causes += _unlisted_kubeconfigs(tree)
     types: set[str] = set()
     for index, extension in enumerate(tree["spec"].get("extensions") or ()):
         field = f"spec.extensions[{index}].type"
@@ -144,6 +154,18 @@ def validate(tree: Tree) -> None:
         types.add(extension.get("type", ""))
     if causes:
         raise invalid(SHOOTS, tree["metadata"]["name"], causes)
+
+
+def _unlisted_kubeconfigs(tree: Tree) -> Iterator[tuple[str, str, str]]:
+    """A kubeconfig of an admission plugin has to be listed in `spec.resources`, too."""
+    listed = {entry["resourceRef"].get("name") for entry in resources(tree) if entry.get("resourceRef")}
+    server = (tree["spec"].get("kubernetes") or {}).get("kubeAPIServer") or {}
+    for index, plugin in enumerate(server.get("admissionPlugins") or ()):
+        name = plugin.get("kubeconfigSecretName")
+        if name and name not in listed:
+            text = f'Invalid value: "{name}": secret should be referenced in shoot .spec.resources'
+            field = f"spec.kubernetes.kubeAPIServer.admissionPlugins[{index}].kubeconfigSecretName"
+            yield field, "FieldValueInvalid", text
 
 
 def check_update(old: Tree, new: Tree) -> None:
