@@ -215,7 +215,7 @@ class _Handler(BaseHTTPRequestHandler):
                 host=self.headers.get("Host", "").lower(),
                 path=parts.path,
                 query=parse_qs(parts.query),
-                headers={name.lower(): value for name, value in self.headers.items()},
+                headers={name.lower(): ", ".join(self.headers.get_all(name, ())) for name in self.headers},
                 body=self.rfile.read(int(self.headers.get("Content-Length") or 0)),
             )
         )

@@ -21,12 +21,24 @@ _SCOPE = re.compile(r"repository:(?P<name>[^ ]+):(?P<actions>[a-z,*]+)")
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Repository:
-    """A repository of one host. Its images, tagged `latest`, are `path` itself and `path/<image>`."""
+    """A repository of one host. Its images, tagged `latest`, are `path` itself and `path/<image>`; more come by `push`."""
 
     host: str
     path: str
     private: bool
     images: dict[str, Image] = field(default_factory=dict)
+    pushed: dict[str, dict[str, Image]] = field(default_factory=dict)
+
+    def push(self, name: str, tag: str) -> Image:
+        """The image has one more tag, with content that nobody has pulled before."""
+        fresh = image.build(f"{self.host}/{name}:{tag}")
+        self.pushed.setdefault(name, {})[tag] = fresh
+        return fresh
+
+    def tags(self, name: str) -> dict[str, Image]:
+        """What can be pulled under the name, by tag."""
+        latest = {"latest": self.images[name]} if name in self.images else {}
+        return latest | self.pushed.get(name, {})
 
     def holds(self, name: str) -> bool:
         """Whether a name asked for lies in this repository."""
@@ -151,19 +163,20 @@ class Registry:
 
     def _content(self, request: Request, name: str, kind: str, reference: str) -> Answer:
         repository = self._find(request, name)
-        found = repository.images.get(name) if repository else None
-        if found is None:
+        tags = repository.tags(name) if repository else {}
+        if not tags:
             return _error(404, "MANIFEST_UNKNOWN", "Requested entity was not found.")
         if kind == "tags":
-            return as_json(200, {"name": name, "tags": ["latest"]})
+            return as_json(200, {"name": name, "tags": sorted(tags)})
         if kind == "blobs":
-            blob = found.blobs.get(reference)
+            blob = next((one.blobs[reference] for one in tags.values() if reference in one.blobs), None)
             if blob is None:
                 return _error(404, "BLOB_UNKNOWN", "Requested entity was not found.")
             headers = {"Content-Type": "application/octet-stream", "Docker-Content-Digest": reference}
             return Answer(200, blob, headers)
         accepted = request.headers.get("accept", "*/*")
-        if reference not in {"latest", found.digest} or not (image.MANIFEST in accepted or "*/*" in accepted):
+        found = tags.get(reference) or next((one for one in tags.values() if one.digest == reference), None)
+        if found is None or not (image.MANIFEST in accepted or "*/*" in accepted):
             return _error(404, "MANIFEST_UNKNOWN", "Requested entity was not found.")
         return Answer(200, found.manifest, {"Content-Type": image.MANIFEST, "Docker-Content-Digest": found.digest})
 

@@ -106,11 +106,12 @@ class Access:
         """Only the rules decide about `user` again."""
         self._withdrawn = {each for each in self._withdrawn if each[0] != user}
 
-    def needs(self, user: str, verb: str, kind: Kind, namespace: str, name: str) -> bool:
+    def needs(self, user: str, verb: str, kind: Kind, namespace: str, name: str, resource: str = "") -> bool:
         """The user may do this, and it is remembered that it was needed."""
+        resource = resource or kind.plural
         if kind not in REVIEWS:
-            self.needed.add((user, verb, kind.group, kind.plural))
-        return self.may(user, verb, kind.plural, namespace, name, kind.group)
+            self.needed.add((user, verb, kind.group, resource))
+        return self.may(user, verb, resource, namespace, name, kind.group)
 
     def may(self, user: str, verb: str, resource: str, namespace: str, name: str, group: str) -> bool:
         """The user may do this. An empty namespace means cluster scope."""
@@ -127,15 +128,16 @@ class Access:
             for scope, rule in self._rules.get(user, ())
         )
 
-    def check(self, user: str, verb: str, kind: Kind, namespace: str, name: str) -> None:
-        """Raises: Refusal 403, in Kubernetes' words, unless the user may."""
-        if self.needs(user, verb, kind, namespace, name):
+    def check(self, user: str, verb: str, kind: Kind, namespace: str, name: str, resource: str = "") -> None:
+        """Raises: Refusal 403, in Kubernetes' words, unless the user may. `resource`: of a subresource, `shoots/status`."""
+        resource = resource or kind.plural
+        if self.needs(user, verb, kind, namespace, name, resource):
             return
         where = f'in the namespace "{namespace}"' if namespace else "at the cluster scope"
         raise forbidden(
             kind,
             "" if verb in ("create", "list") else name,
-            f'User "{user}" cannot {verb} resource "{kind.plural}" in API group "{kind.group}" {where}',
+            f'User "{user}" cannot {verb} resource "{resource}" in API group "{kind.group}" {where}',
         )
 
 

@@ -78,7 +78,7 @@ class Api:
         name = call.name
         if call.verb == "list" and call.query.get("fieldSelector", "").startswith("metadata.name="):
             name = call.query["fieldSelector"].removeprefix("metadata.name=")
-        self._state.access.check(call.user, call.verb, call.kind, call.namespace, name)
+        self._state.access.check(call.user, call.verb, call.kind, call.namespace, name, call.resource)
         actions: dict[str, Callable[[], Reply]] = {
             "get": lambda: Reply(200, self._stored(call).encoded),
             "list": lambda: self._list(call, now),
@@ -205,6 +205,8 @@ class Api:
                 raise invalid(SHOOTS, call.name, [("metadata.resourceVersion", "FieldValueInvalid", text)])
         old = stored.tree
         metadata_rules.keep_server_fields(call, old, draft)
+        if call.status:
+            return self._write_status(call, old, draft, now)
         if call.kind is SECRETS:
             secrets.check_update(old, draft)
         elif call.kind is SHOOTS:
@@ -224,6 +226,13 @@ class Api:
             return Reply(200, Stored(draft).encoded, facts_of(call.kind, draft, exists=False))
         stored = self._state.put(call.kind, draft, now)
         return Reply(200, stored.encoded, facts_of(call.kind, stored.tree))
+
+    def _write_status(self, call: Call, old: Tree, draft: Tree, now: datetime) -> Reply:
+        tree = shoot_status.written(old, draft.get("status") or {}, call.manager, now)
+        if call.dry_run or tree["status"] == old["status"]:
+            return Reply(200, Stored(tree if call.dry_run else old).encoded)
+        stored = self._state.put(SHOOTS, tree, now)
+        return Reply(200, stored.encoded, facts_of(SHOOTS, stored.tree))
 
     def _delete(self, call: Call, now: datetime) -> Reply:
         tree = self._stored(call).tree

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from sandbox.garden.kind import BY_PATH, NAMESPACES, Kind, Tree
+from sandbox.garden.kind import BY_PATH, NAMESPACES, SHOOTS, Kind, Tree
 from sandbox.garden.refusal import Refusal, bad_request
 
 _PATH = re.compile(
-    r"/(?:api/(?P<core>v1)|apis/(?P<group>[^/]+/[^/]+))(?:/namespaces/(?P<namespace>[^/]+))?/(?P<plural>[^/]+)(?:/(?P<name>[^/]+))?/?"
+    r"/(?:api/(?P<core>v1)|apis/(?P<group>[^/]+/[^/]+))(?:/namespaces/(?P<namespace>[^/]+))?/(?P<plural>[^/]+)(?:/(?P<name>[^/]+)(?P<status>/status)?)?/?"
 )
 _NAMESPACE = re.compile(r"/api/v1/namespaces(?:/(?P<name>[^/]+))?/?")
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
@@ -26,6 +26,8 @@ class Call:
     kind: Kind
     namespace: str = ""
     name: str = ""
+    status: bool = False
+    """The subresource is meant: all but the status stays as it is."""
     user: str = ""
     manager: str = "sandbox"
     query: Mapping[str, str] = field(default_factory=dict)
@@ -38,9 +40,14 @@ class Call:
         return "dryRun" in self.query or (self.verb == "delete" and bool(self.document().get("dryRun")))
 
     @property
+    def resource(self) -> str:
+        """What rules of roles call it: `shoots`, `shoots/status`."""
+        return f"{self.kind.plural}/status" if self.status else self.kind.plural
+
+    @property
     def method(self) -> str:
         """How faults and the log name the call: `PATCH shoots`, `PATCH shoots (dry run)`, `LIST secrets`."""
-        return f"{self.verb.upper()} {self.kind.plural}{' (dry run)' if self.dry_run else ''}"
+        return f"{self.verb.upper()} {self.resource}{' (dry run)' if self.dry_run else ''}"
 
     @property
     def target(self) -> str:
@@ -77,14 +84,21 @@ def understood(method: str, url: str, headers: Mapping[str, str], body: bytes) -
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
     path = unquote(parts.path)
     if match := _NAMESPACE.fullmatch(path):
-        kind, namespace, name = NAMESPACES, "", match["name"] or ""
+        kind, namespace, name, status = NAMESPACES, "", match["name"] or "", False
     elif (match := _PATH.fullmatch(path)) and (match["core"] or match["group"], match["plural"]) in BY_PATH:
         kind = BY_PATH[match["core"] or match["group"], match["plural"]]
-        namespace, name = match["namespace"] or "", match["name"] or ""
+        namespace, name, status = match["namespace"] or "", match["name"] or "", bool(match["status"])
     else:
         return None
+    if status and kind is not SHOOTS:
+        return None
     verb = _VERBS.get(method, "get" if name else "list")
-    if verb not in kind.verbs or (verb in ("update", "patch", "delete") and not name) or query.get("watch") in ("1", "true"):
+    if (
+        verb not in kind.verbs
+        or (verb in ("update", "patch", "delete") and not name)
+        or (status and verb == "delete")
+        or query.get("watch") in ("1", "true")
+    ):
         raise Refusal(405, "the server does not allow this method on the requested resource", details={})
     dry_run = query.get("dryRun")
     if dry_run not in (None, "All"):
@@ -98,6 +112,7 @@ def understood(method: str, url: str, headers: Mapping[str, str], body: bytes) -
         kind=kind,
         namespace=namespace,
         name=name,
+        status=status,
         query=query,
         manager=query.get("fieldManager") or agent,
         content_type=content_type,

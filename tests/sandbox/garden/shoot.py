@@ -172,12 +172,13 @@ def check_update(old: Tree, new: Tree) -> None:
     """ShootValidator and the update validation let the change pass. Raises: Refusal."""
     name = new["metadata"]["name"]
     finalizers = "gardener" in (old["metadata"].get("finalizers") or ())
-    if finalizers and "gardener" not in (new["metadata"].get("finalizers") or ()):
+    operation = last_operation(old)
+    gone = deleting(old) and (operation.get("type"), operation.get("state")) == ("Delete", "Succeeded")
+    if finalizers and not gone and "gardener" not in (new["metadata"].get("finalizers") or ()):
         why = 'finalizer "gardener" cannot be removed because deletion has not been completed successfully yet'
         raise forbidden(SHOOTS, name, why)
     if new["spec"] == old["spec"]:
         return
-    operation = last_operation(old)
     status_seed = (old.get("status") or {}).get("seedName")
     kind, state = operation.get("type"), operation.get("state")
     if kind == "Migrate" or (kind == "Restore" and state != "Succeeded"):

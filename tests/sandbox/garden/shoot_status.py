@@ -99,6 +99,11 @@ def cared(tree: Tree, at: datetime, *, healthy: bool, frozen: bool) -> Tree:
     return _with(tree, {**tree["status"], "conditions": conditions, "constraints": constraints}, at)
 
 
+def written(tree: Tree, status: Tree, manager: str, at: datetime) -> Tree:
+    """A controller outside has written the status; nothing else of what it sent counts."""
+    return _with(tree, status, at, manager)
+
+
 def migrating(tree: Tree, seed: str, at: datetime) -> Tree:
     """The binding names another seed, and the old one has begun to let go."""
     operation = _operation("Migrate", "Processing", 12, "Migrate operation started.", at)
@@ -135,8 +140,8 @@ def _condition(kind: str, status: str, reason: str, message: str, at: datetime) 
     }
 
 
-def _with(tree: Tree, status: Tree, at: datetime) -> Tree:
+def _with(tree: Tree, status: Tree, at: datetime, manager: str = "gardenlet") -> Tree:
     metadata = tree["metadata"]
     others = [entry for entry in metadata.get("managedFields", ()) if entry.get("subresource") != "status"]
-    entry = ownership.status_entry("gardenlet", SHOOTS.api_version, stamp(at))
+    entry = ownership.status_entry(manager, SHOOTS.api_version, stamp(at))
     return {**tree, "metadata": {**metadata, "managedFields": [*others, entry]}, "status": status}

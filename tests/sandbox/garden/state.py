@@ -37,6 +37,8 @@ class Knobs:
     """From the last reference's end to the finalizer's."""
     continue_lifetime: float = 300.0
     """Older continue tokens answer 410."""
+    gardenlet_outside: bool = False
+    """Specs are brought to caches by a program that speaks HTTP (tests/gardenlet), not by the sandbox itself."""
     quotas: dict[str, int] = field(default_factory=dict)
     """How many Secrets a namespace may hold."""
     terminating_namespaces: set[str] = field(default_factory=set)
