@@ -9,7 +9,7 @@ from datetime import datetime
 
 import msgspec
 
-from rotator import books
+from rotator import books, owner
 from rotator.gates import Proof, Unsettled
 from rotator.key import Account, AccountKey, KeyFile, KeyId, PublicKey
 from rotator.memory import Memory
@@ -100,7 +100,7 @@ def references(survey: Survey, public_key: PublicKey, known: frozenset[SecretRef
 def why_untouchable(held: HeldSecret, order: RetirementOrder) -> str:
     """Empty when we may delete this Secret; else why not and what its owner should do."""
     if held.owners:
-        return f"Secret {held.ref} belongs to {', '.join(held.owners)}, which would re-create it: remove it at the source"
+        return f"Secret {held.ref} belongs to {owner.named(held.owners)}, which would re-create it: remove it at the source"
     if held.installation == order.installation or (not held.installation and order.policy.adopt):
         return ""
     if held.installation:

@@ -10,7 +10,7 @@ from rotator.record import Blocked, Fact, Order, Record, RetirementOrder, Wait
 from rotator.shoot import why_not_movable
 from rotator.states import DeletingSecrets, Draining, Withdrawn
 from rotator.steps import Next
-from rotator.steps.moving import Goal, mark_confined, move_wave, reverted, unmet
+from rotator.steps.moving import Goal, mark_confined, move_wave, reverted, unmet, why_back
 from rotator.survey import Survey
 from rotator.world import World
 
@@ -82,6 +82,10 @@ def move_on(record: Record, order: RetirementOrder, survey: Survey, world: World
         words += (
             f"no Secret {name} in {', '.join(strangers)}: rotator rotate {order.credential} --to {wanted.public_key[:8]}",
         )
-    back = [f"{shoot.ref} was moved back by its owner" for shoot in late if reverted(shoot, wanted.rotation)]
+    back = [
+        f"{shoot.ref} {why_back(shoot, survey.moves(shoot, order.credential, name, ours))}"
+        for shoot in late
+        if reverted(shoot, wanted.rotation)
+    ]
     wave = move_wave(movable, moved, goal, record, order, survey, world, memory)
     return (*words, *back, *wave.words, *(word for word in (wave.held, wave.dead) if word))

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from rotator import books
+from rotator import books, owner
 from rotator.errors import Absent, Conflict, Denied
 from rotator.key import KeyFile, PublicKey, short
 from rotator.memory import Memory
@@ -13,10 +13,13 @@ from rotator.shoot import Mark, Shoot, why_not_movable
 from rotator.survey import Survey
 from rotator.trial import try_key
 from rotator.waves import next_wave
-from rotator.world import World
+from rotator.world import Move, World
 
 REFUSALS = 5
 """So many Shoots may refuse in one wave before it ends: one whose owner's admission says no must not stop the others."""
+
+ASKED = 20
+"""So many Shoots are told by name when their owners have to move them; the plan tells all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +73,27 @@ def reverted(shoot: Shoot, rotation: str) -> bool:
     return shoot.mark is not None and shoot.mark.rotation == rotation
 
 
-def why_left(shoot: Shoot, rotation: str) -> str:
-    """Why a Shoot that names an old Secret will not be moved by us; empty when it will."""
+def change(shoot: Shoot, moves: Sequence[Move]) -> str:
+    """What has to change in this Shoot, as its owner would look for it: each entry, from the Secret it names to the other."""
+    entries = ", ".join(f"spec.resources[{each.index}] ({each.entry}) {each.old} -> {each.new}" for each in moves)
+    return f"{entries}{owned(shoot)}"
+
+
+def owned(shoot: Shoot) -> str:
+    """Who keeps this Shoot, in brackets of its own; empty when no tool shows."""
+    return f"; owned by {owner.named(shoot.owners)}" if shoot.owners else ""
+
+
+def why_back(shoot: Shoot, moves: Sequence[Move]) -> str:
+    """A reverted Shoot, in words. Pointing it at the new Secret again would only begin a fight."""
+    return f"was moved back by its owner after we moved it: change the reference at its source: {change(shoot, moves)}"
+
+
+def why_left(shoot: Shoot, moves: Sequence[Move], rotation: str) -> str:
+    """Why a Shoot that names an old Secret stays with it: what stops us, or what its owner has not done."""
     if reverted(shoot, rotation):
-        return "was moved back by its owner after we moved it: change the reference at its source"
-    return why_not_movable(shoot)
+        return why_back(shoot, moves)
+    return why_not_movable(shoot) or f"was not moved by its owner: {change(shoot, moves)}"
 
 
 def mark_confined(shoots: Sequence[Shoot], rotation: str, world: World) -> tuple[str, ...]:
@@ -109,6 +128,8 @@ def move_wave(
 
     Again: computed from what is seen, so a Shoot that has moved is in `moved` and not patched twice.
     """
+    if order.policy.delivery == "handover":
+        return handed_over(movable, moved, goal, order, survey, world, memory)
     excused = [waiver.shoot for waiver in record.waivers]
     attempted: set[str] = set()
     arrived = list(moved)
@@ -133,6 +154,34 @@ def move_wave(
                 refusals += 1
                 words.append(f"{shoot.ref} refused: {fault}")
     return Moved(patched, sum(1 for shoot in arrived if memory.why_not_settled(shoot)), "", "", tuple(words))
+
+
+def handed_over(
+    movable: Sequence[Shoot],
+    moved: Sequence[Shoot],
+    goal: Goal,
+    order: Order,
+    survey: Survey,
+    world: World,
+    memory: Memory,
+) -> Moved:
+    """Nothing is patched: who has to change what is said, while the key that they are asked to move to works.
+
+    Again: only reads. A Shoot that its owner has moved is in `moved` by then.
+    """
+    under_way = sum(1 for shoot in moved if memory.why_not_settled(shoot))
+    asked = sorted((shoot for shoot in movable if goal.there(shoot)), key=lambda shoot: shoot.ref)
+    if not asked:
+        return Moved(under_way=under_way)
+    if dead := why_dead(goal, order, survey, world):
+        return Moved(under_way=under_way, dead=dead)
+    words = [
+        f"{shoot.ref}: its owner has to change {change(shoot, survey.moves(shoot, order.credential, goal.secret, goal.ours))}"
+        for shoot in asked[:ASKED]
+    ]
+    if asked[ASKED:]:
+        words.append(f"and {len(asked) - ASKED} Shoots more: rotator plan {order.credential}")
+    return Moved(under_way=under_way, words=tuple(words))
 
 
 def why_dead(goal: Goal, order: Order, survey: Survey, world: World) -> str:

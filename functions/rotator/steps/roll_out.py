@@ -36,6 +36,8 @@ def roll_out(
     waiting = [shoot for shoot in survey.shoots if survey.moves(shoot, order.credential, new, ours)]
     moved = [shoot for shoot in survey.shoots if shoot not in waiting and any(r.secret == new for r in shoot.references)]
     movable = [shoot for shoot in waiting if not why_not_movable(shoot) and not reverted(shoot, record.id)]
+    if order.policy.delivery == "handover" and now >= state.at + order.policy.waits.settle:
+        movable = []  # their owners have had their time; the retirement of the old key goes on asking them
     words = mark_confined([shoot for shoot in moved if not shoot.deleting], record.id, world)
     memory = Memory.of(record.seen)
     seen = memory.after(survey.shoots)
@@ -57,7 +59,9 @@ def roll_out(
     if pending := [f"{shoot.ref} {why}" for shoot in moved if (why := hope(shoot, state, order, memory, now))]:
         counts = f"{len(moved) - len(pending)} of {len(moved)} moved Shoots settled"
         return Wait(now + order.policy.waits.poll, (counts, *pending[:5], *words), seen)
-    left = [Left(str(shoot.ref), why_left(shoot, record.id)) for shoot in waiting]
+    left = [
+        Left(str(shoot.ref), why_left(shoot, survey.moves(shoot, order.credential, new, ours), record.id)) for shoot in waiting
+    ]
     left += [Left(str(shoot.ref), why) for shoot in moved if (why := memory.why_not_settled(shoot))]
     numbers: dict[str, int | float | str] = {"moved": len(moved), "left": len(left)}
     facts = (
