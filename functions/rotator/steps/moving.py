@@ -75,18 +75,15 @@ def reverted(shoot: Shoot, rotation: str) -> bool:
 
 def change(shoot: Shoot, moves: Sequence[Move]) -> str:
     """What has to change in this Shoot, as its owner would look for it: each entry, from the Secret it names to the other."""
-    entries = ", ".join(f"spec.resources[{each.index}] ({each.entry}) {each.old} -> {each.new}" for each in moves)
-    return f"{entries}{owned(shoot)}"
-
-
-def owned(shoot: Shoot) -> str:
-    """Who keeps this Shoot, in brackets of its own; empty when no tool shows."""
-    return f"; owned by {owner.named(shoot.owners)}" if shoot.owners else ""
+    entries = ", ".join(
+        f"spec.resources[{each.index}].resourceRef.name ({each.entry}) {each.old} -> {each.new}" for each in moves
+    )
+    return entries + (f"; owned by {owner.named(shoot.owners)}" if shoot.owners else "")
 
 
 def why_back(shoot: Shoot, moves: Sequence[Move]) -> str:
     """A reverted Shoot, in words. Pointing it at the new Secret again would only begin a fight."""
-    return f"was moved back by its owner after we moved it: change the reference at its source: {change(shoot, moves)}"
+    return f"was moved back by its owner: change the reference at its source: {change(shoot, moves)}"
 
 
 def why_left(shoot: Shoot, moves: Sequence[Move], rotation: str) -> str:

@@ -1,8 +1,9 @@
 """Runbook lines 3 and 4: Shoots are pointed at the new Secret, in waves, and have reconciled."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
-from rotator import books
+from rotator import books, owner
 from rotator.memory import Memory
 from rotator.record import Blocked, Fact, Record, RotationOrder, Wait
 from rotator.secret import name
@@ -66,9 +67,20 @@ def roll_out(
     numbers: dict[str, int | float | str] = {"moved": len(moved), "left": len(left)}
     facts = (
         Fact("rolled_out", f"{len(moved)} Shoots moved, {len(left)} left", numbers),
+        *kept(moved, order),
         *sweep(state.key.staged, record, records, world),
     )
     return Next(Done(key=state.key, secrets=state.secrets, fences=state.fences, moved=len(moved), left=tuple(left)), facts)
+
+
+def kept(moved: Sequence[Shoot], order: RotationOrder) -> tuple[Fact, ...]:
+    """Of Shoots that we moved those that a tool keeps: it moves them back unless its source names the new Secret, too."""
+    found = [f"{shoot.ref} by {owner.named(shoot.owners)}" for shoot in moved if shoot.owners]
+    if not found or order.policy.delivery == "handover":
+        return ()
+    new = name(order.base, order.sequence)
+    text = f"{len(found)} moved Shoots are kept by tools, whose sources must name {new} now: {'; '.join(found[:5])}"
+    return (Fact("kept_by_tools", text, {"shoots": len(found)}),)
 
 
 def hope(shoot: Shoot, state: Published, order: RotationOrder, memory: Memory, now: datetime) -> str:
