@@ -29,9 +29,12 @@ def gather(record: Record, order: RetirementOrder, world: World, now: datetime) 
     """
     records = world.books.records(order.credential)
     known = books.secrets_of(records, order.public_key)
+    wanted = books.wanted(records)
+    # The wanted key is tried with the bytes of its Secret, which nobody may name yet.
+    also = sorted({*known, *(wanted.secrets if wanted else ())})
     given_up = {word.removeprefix(PLACE) for word in record.confirmed if word.startswith(PLACE)}
     places = {*books.scope(order.scope, world.books.scope()), *(Place(ref.garden, ref.namespace) for ref in known)}
-    survey = look((place for place in places if str(place) not in given_up), world, also=known)
+    survey = look((place for place in places if str(place) not in given_up), world, also=also)
     memory = Memory.of(record.seen)
     waived = {waiver.shoot: waiver for waiver in record.waivers}
     unsettled = tuple(
@@ -41,7 +44,6 @@ def gather(record: Record, order: RetirementOrder, world: World, now: datetime) 
     )
     account = world.accounts.account(order.credential, order.project)
     holding = survey.holding(order.public_key)
-    wanted = books.wanted(records)
     state = record.state
     return Proof(
         at=now,

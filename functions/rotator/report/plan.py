@@ -195,7 +195,12 @@ DATES = ("STEP", "EARLIEST, BEGUN NOW", "LATEST, BY MAX_AGE", "NOTE")
 
 def fate_rows(plan: Plan) -> tuple[Row, ...]:
     """One line per Shoot; see FATES."""
-    return tuple((str(fate.wave or "-"), fate.shoot, fate.what, fate.why, ", ".join(fate.owners) or "-") for fate in plan.fates)
+    return tuple((str(fate.wave or "-"), fate.shoot, fate.what, _reasons(fate)) for fate in plan.fates)
+
+
+def _reasons(fate: Fate) -> str:
+    owned = f"owned by {', '.join(fate.owners)}" if fate.owners else ""
+    return "; ".join(each for each in (fate.why, owned) if each)
 
 
 def date_rows(plan: Plan) -> tuple[Row, ...]:

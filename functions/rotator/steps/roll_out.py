@@ -1,7 +1,7 @@
 """Runbook lines 3 and 4: Shoots are pointed at the new Secret, in waves, and have reconciled."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from rotator import books, owner
 from rotator.memory import Memory
@@ -15,6 +15,9 @@ from rotator.steps.publish import concerned, target
 from rotator.steps.sweep import sweep
 from rotator.survey import look_whole
 from rotator.world import World
+
+OWNERS = timedelta(minutes=10)
+"""How often to look whether owners have moved their Shoots: a pipeline takes minutes, a review takes days."""
 
 
 def roll_out(
@@ -56,7 +59,10 @@ def roll_out(
         if wave.words and not wave.patched and not wave.under_way and now >= state.at + order.policy.waits.settle:
             return Blocked("refused", wave.words, f"rotator retry {record.id}")
         counts = f"{len(moved) + wave.patched} of {len(waiting) + len(moved)} Shoots moved, {wave.under_way} to settle"
-        return Wait(now + order.policy.waits.poll, (counts, *wave.words, *words), seen)
+        pause = order.policy.waits.poll
+        if order.policy.delivery == "handover" and not wave.under_way:
+            pause = max(pause, min(OWNERS, state.at + order.policy.waits.settle - now))
+        return Wait(now + pause, (counts, *wave.words, *words), seen)
     if pending := [f"{shoot.ref} {why}" for shoot in moved if (why := hope(shoot, state, order, memory, now))]:
         counts = f"{len(moved) - len(pending)} of {len(moved)} moved Shoots settled"
         return Wait(now + order.policy.waits.poll, (counts, *pending[:5], *words), seen)
