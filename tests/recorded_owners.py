@@ -1,6 +1,7 @@
 """Metadata as tools and people really leave it on an object, and whose the object is then.
 
-Keys, values and field managers are those of the tools' sources (see `rotator.owner`); the fields they own are shortened.
+What kubectl and appliers leave was recorded with kubectl 1.32 on kube-apiserver 1.36.3, before and after a patch of ours; keys and
+field managers of the other tools are those of their sources (see `rotator.owner`). The fields they own are shortened.
 """
 
 from typing import Any, NamedTuple
@@ -21,14 +22,15 @@ class Found(NamedTuple):
     evidence: str
 
 
-def managed(manager: str, operation: str = "Update", **extra: str) -> Tree:
+def managed(manager: str, operation: str = "Update", *, owns: str = "resources", **extra: str) -> Tree:
+    """One entry of managedFields."""
     return {
         "manager": manager,
         "operation": operation,
         "apiVersion": "core.gardener.cloud/v1beta1",
         "time": "2026-10-01T08:00:00Z",
         "fieldsType": "FieldsV1",
-        "fieldsV1": {"f:spec": {"f:resources": {}}},
+        "fieldsV1": {"f:spec": {f"f:{owns}": {}}},
         **extra,
     }
 
@@ -58,6 +60,24 @@ KEPT: dict[str, tuple[Tree, Found]] = {
     "kubectl apply --server-side": (
         {"managedFields": [managed("kubectl", "Apply")]},
         Found("kubectl apply", "", "field manager kubectl, server-side apply"),
+    ),
+    "kubectl apply --server-side of what was applied before": (
+        {
+            "annotations": {LAST_APPLIED: MANIFEST},
+            "managedFields": [managed("kubectl-last-applied", "Apply"), managed("kubectl", "Apply")],
+        },
+        Found("kubectl apply", "", f"annotation {LAST_APPLIED}"),
+    ),
+    "kubectl create --save-config": (
+        {"annotations": {LAST_APPLIED: MANIFEST}, "managedFields": [managed("kubectl-create")]},
+        Found("kubectl apply", "", f"annotation {LAST_APPLIED}"),
+    ),
+    "an applier whose reference we have moved": (
+        {
+            "annotations": {"registry-key-rotator/mark": "puller-r1 3"},
+            "managedFields": [managed("kustomize-controller", "Apply", owns="purpose"), managed("registry-key-rotator")],
+        },
+        Found("Flux Kustomization", "", "field manager kustomize-controller, server-side apply"),
     ),
     "server-side apply by a controller of one's own": (
         {"managedFields": [managed("infrastructure-manager", "Apply")]},

@@ -243,7 +243,10 @@ def test_a_shoot_that_a_tool_keeps_is_moved_once_and_the_evidence_says_what_its_
         kept(h, "app")
         w = h.wire()
         (view,) = w.service.look(h.now()).credentials
-        assert any(f"live/garden-acme/app is {OWNED}: we move the reference once" in each for each in view.hindrances)
+        assert any(
+            f"live/garden-acme/app is {OWNED}: we move the reference, and its source must follow" in each
+            for each in view.hindrances
+        )
 
         record = h.rotate(w)
 
