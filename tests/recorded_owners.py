@@ -1,7 +1,7 @@
 """Metadata as tools and people really leave it on an object, and whose the object is then.
 
-What kubectl and appliers leave was recorded with kubectl 1.32 on kube-apiserver 1.36.3, before and after a patch of ours; keys and
-field managers of the other tools are those of their sources (see `rotator.owner`). The fields they own are shortened.
+What kubectl and appliers leave was recorded with kubectl 1.32 on kube-apiserver 1.36.3, before and after a patch of ours; keys
+and field managers of the other tools are those of their sources (see `rotator.owner`). The fields they own are shortened.
 """
 
 from typing import Any, NamedTuple

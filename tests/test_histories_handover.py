@@ -1,5 +1,6 @@
 """Histories of Shoots that belong to a tool: handed over to their owners, who move them early, late, never, or back."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -7,12 +8,14 @@ import pytest
 from house import BASE, EMAIL, NAMESPACE, House, house
 from rotator.record import Record, Wait
 from rotator.report import plan
+from rotator.shoot import MARK
 from rotator.states import Done, Draining, Published
 from rotator.wiring import Wired
 from sandbox.garden.kind import SECRETS
 from stories import (
     DAY,
     OLD,
+    SKIP,
     V1,
     V2,
     begin,
@@ -20,6 +23,7 @@ from stories import (
     finished,
     key_states,
     mutations,
+    names,
     on,
     patched,
     policy,
@@ -30,10 +34,11 @@ from stories import (
     until,
 )
 
+SEEN = "registry-key-rotator/seen"
 FLUX = {"kustomize.toolkit.fluxcd.io/name": "apps", "kustomize.toolkit.fluxcd.io/namespace": "flux-system"}
 OWNED = "owned by Flux Kustomization flux-system/apps (label kustomize.toolkit.fluxcd.io/name=apps)"
 CHANGE = f"spec.resources[0].resourceRef.name (ar) {OLD} -> {V1}"
-HANDOVER = policy(delivery="handover")
+HANDOVER = policy(delivery="handover", settle=timedelta(hours=2))
 
 
 def kept(h: House, *shoots: str, **options: Any) -> tuple[str, str]:
@@ -286,6 +291,34 @@ def test_a_tool_that_takes_our_move_back_is_named_with_the_change_and_not_fought
 
         flux(h, first, V1)
         assert set(finished(h, w).values()) == {"Done", "Gone"}
+
+
+@pytest.mark.parametrize("who", ["rotation", "retirement"])
+def test_a_tool_that_writes_the_whole_shoot_anew_takes_our_mark_away_and_is_not_fought_either(who: str) -> None:
+    with house() as h:
+        old, _ = kept(h, "app", "web")
+        if who == "retirement":
+            h.live.annotate(NAMESPACE, "app", {SKIP: "true"})
+        w = h.wire()
+        record = until(h, w, begin(h, w), "Published")
+        on(h, w, record, 1)
+        if who == "retirement":
+            h.carry(w, record.id)
+            h.live.annotate(NAMESPACE, "app", {SKIP: None})
+            record = on(h, w, retirement_of(h, w, old), 1)
+        first = patched(h)[-1]
+        h.clock.advance(60)
+
+        for _ in range(4):
+            h.live.annotate(NAMESPACE, first, {MARK: None, SEEN: None})
+            flux(h, first, OLD)
+            record = on(h, w, record, 2)
+            h.clock.advance(60)
+
+        assert patched(h).count(first) == 1
+        assert names(h, first) == [OLD]
+        assert key_states(h)[old] == "enabled"
+        assert h.violations() == []
 
 
 def test_a_secret_that_a_tool_keeps_stays_until_it_is_removed_there() -> None:

@@ -201,6 +201,4 @@ def _kept(view: ShootView, charge: Charge) -> str:
     whose = f"{view.shoot.ref} is owned by {owner.named(view.shoot.owners)}"
     if charge.policy.delivery == "handover":
         return f"{whose}: its owner moves the reference there (delivery = handover)"
-    return (
-        f'{whose}: we move the reference once, and it comes back unless it is changed there, too; or set delivery = "handover"'
-    )
+    return f'{whose}: we move the reference, and its source must follow, or it moves it back; or set delivery = "handover"'

@@ -64,7 +64,7 @@ def gather(record: Record, order: RetirementOrder, world: World, now: datetime) 
         gone_since=state.gone_since if isinstance(state, DeletingSecrets) else None,
         disabled_at=state.at if isinstance(state, Disabled) else None,
         use=Use(unknown="not asked yet"),
-        seen=memory.after(survey.shoots),
+        seen=memory.after(survey.shoots, wanted.rotation if wanted else ""),
     ), survey
 
 

@@ -40,13 +40,17 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What a wave did. `held`: a failure budget stopped it. `dead`: the goal's key does not work. `words`: what was refused."""
+    """What a wave did. `held`: a failure budget stopped it. `dead`: the goal's key does not work. `words`: what was refused.
+
+    `shoots`: those that were patched, as they are now.
+    """
 
     patched: int = 0
     under_way: int = 0
     held: str = ""
     dead: str = ""
     words: tuple[str, ...] = ()
+    shoots: tuple[Shoot, ...] = ()
 
 
 def unmet(survey: Survey, order: Order, records: Iterable[Record]) -> tuple[Replaced, ...]:
@@ -68,9 +72,9 @@ def unmet(survey: Survey, order: Order, records: Iterable[Record]) -> tuple[Repl
     return tuple(Replaced(key, refs) for key, refs in missing.items() if refs)
 
 
-def reverted(shoot: Shoot, rotation: str) -> bool:
-    """Of a Shoot that names an old Secret: with this rotation's mark its owner took our move back. We do not fight."""
-    return shoot.mark is not None and shoot.mark.rotation == rotation
+def reverted(shoot: Shoot, rotation: str, memory: Memory) -> bool:
+    """Of a Shoot that names an old Secret: it had this rotation's mark, so its owner took our move back. We do not fight."""
+    return memory.was_marked(shoot, rotation)
 
 
 def change(shoot: Shoot, moves: Sequence[Move]) -> str:
@@ -86,9 +90,9 @@ def why_back(shoot: Shoot, moves: Sequence[Move]) -> str:
     return f"was moved back by its owner: change the reference at its source: {change(shoot, moves)}"
 
 
-def why_left(shoot: Shoot, moves: Sequence[Move], rotation: str) -> str:
+def why_left(shoot: Shoot, moves: Sequence[Move], rotation: str, memory: Memory) -> str:
     """Why a Shoot that names an old Secret stays with it: what stops us, or what its owner has not done."""
-    if reverted(shoot, rotation):
+    if reverted(shoot, rotation, memory):
         return why_back(shoot, moves)
     return why_not_movable(shoot) or f"was not moved by its owner: {change(shoot, moves)}"
 
@@ -136,7 +140,7 @@ def move_wave(
         waiting = [shoot for shoot in movable if shoot.ref.uid not in attempted and goal.there(shoot)]
         wave = next_wave(waiting, arrived, goal.rotation, order.policy.waves, excused, memory)
         if wave.held or not wave.take:
-            return Moved(patched, wave.under_way, wave.held, "", tuple(words))
+            return Moved(patched, wave.under_way, wave.held, "", tuple(words), tuple(arrived[len(moved) :]))
         if not attempted and (dead := why_dead(goal, order, survey, world)):
             return Moved(patched, wave.under_way, "", dead)
         for shoot in wave.take:
@@ -150,7 +154,8 @@ def move_wave(
             except Denied as fault:
                 refusals += 1
                 words.append(f"{shoot.ref} refused: {fault}")
-    return Moved(patched, sum(1 for shoot in arrived if memory.why_not_settled(shoot)), "", "", tuple(words))
+    under_way = sum(1 for shoot in arrived if memory.why_not_settled(shoot))
+    return Moved(patched, under_way, "", "", tuple(words), tuple(arrived[len(moved) :]))
 
 
 def handed_over(

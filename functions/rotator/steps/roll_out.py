@@ -39,17 +39,18 @@ def roll_out(
     goal = Goal(record.id, state.key.public_key, new, state.secrets, survey.upstreams(order.credential), ours)
     waiting = [shoot for shoot in survey.shoots if survey.moves(shoot, order.credential, new, ours)]
     moved = [shoot for shoot in survey.shoots if shoot not in waiting and any(r.secret == new for r in shoot.references)]
-    movable = [shoot for shoot in waiting if not why_not_movable(shoot) and not reverted(shoot, record.id)]
+    memory = Memory.of(record.seen)
+    movable = [shoot for shoot in waiting if not why_not_movable(shoot) and not reverted(shoot, record.id, memory)]
     if order.policy.delivery == "handover" and now >= state.at + order.policy.waits.settle:
         movable = []  # their owners have had their time; the retirement of the old key goes on asking them
     words = mark_confined([shoot for shoot in moved if not shoot.deleting], record.id, world)
-    memory = Memory.of(record.seen)
-    seen = memory.after(survey.shoots)
+    seen = memory.after(survey.shoots, record.id)
     if movable:
         # One that has used up its time to settle holds no place in a wave any more, unless it fails: another goes instead.
         given_up = [s for s in moved if memory.why_not_settled(s) and not failing(s) and not hope(s, state, order, memory, now)]
         arrived = [shoot for shoot in moved if shoot not in given_up]
         wave = move_wave(movable, arrived, goal, record, order, survey, world, memory)
+        seen = memory.after((*survey.shoots, *wave.shoots), record.id)
         if wave.held:
             return Blocked("failure-budget", (wave.held,), f"rotator describe {record.id}")
         if wave.dead and now < state.at + order.policy.waits.propagation:
@@ -67,7 +68,8 @@ def roll_out(
         counts = f"{len(moved) - len(pending)} of {len(moved)} moved Shoots settled"
         return Wait(now + order.policy.waits.poll, (counts, *pending[:5], *words), seen)
     left = [
-        Left(str(shoot.ref), why_left(shoot, survey.moves(shoot, order.credential, new, ours), record.id)) for shoot in waiting
+        Left(str(shoot.ref), why_left(shoot, survey.moves(shoot, order.credential, new, ours), record.id, memory))
+        for shoot in waiting
     ]
     left += [Left(str(shoot.ref), why) for shoot in moved if (why := memory.why_not_settled(shoot))]
     numbers: dict[str, int | float | str] = {"moved": len(moved), "left": len(left)}
