@@ -276,7 +276,7 @@ def test_keys_of_googles_making_are_retired_and_taken_up_again_alike(name: str) 
 
 @pytest.mark.slow
 def test_deaths_while_owners_are_asked_change_nothing() -> None:
-    run(HANDED, "upload", [[point] for point in every_point(HANDED, "upload")], HANDED)
+    run(HANDED, "upload", [[point] for point in lasting_points(HANDED, "upload")], HANDED)
 
 
 @pytest.mark.slow
