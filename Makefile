@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 export PYTHONPATH := $(CURDIR)/functions:$(CURDIR)/tests
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo sandbox test test-slow check format bench figures lock clean
+.PHONY: help demo sandbox real-garden test test-slow test-real check format bench figures lock clean
 .DEFAULT_GOAL := help
 
 help:            ## show this list
@@ -36,6 +36,9 @@ demo: $(VENV)/run           ## a rotation and the retirement of the old key, aga
 sandbox: $(VENV)/run        ## leave the sandbox running, with printed settings to try rotator by hand
 	@$(BIN)/python -m sandbox
 
+real-garden: $(VENV)/run    ## the real API servers of Kubernetes and Gardener to try it on (needs Go; builds ten minutes, once)
+	@$(BIN)/python -m real_garden
+
 # --- prove it ---
 
 test: $(VENV)/dev           ## the test suite (a few minutes)
@@ -43,6 +46,10 @@ test: $(VENV)/dev           ## the test suite (a few minutes)
 
 test-slow: $(VENV)/dev      ## crash matrix, late calls, gates: histories by the thousand
 	@$(BIN)/python -m pytest -q -n 2 -m slow --timeout=1800 tests
+
+test-real: $(VENV)/dev      ## the tests on the real API servers (needs Go; builds ten minutes, once); never skipped here
+	@$(BIN)/python -m real_garden.build >/dev/null
+	@ROTATOR_REQUIRE_REAL=1 $(BIN)/python -m pytest -q -m real tests
 
 check: $(VENV)/dev          ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check functions tests

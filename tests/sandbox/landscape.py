@@ -43,8 +43,16 @@ AWAKE = {"start_delay": 1.0, "duration": 2.0}
 def cloud() -> Cloud:
     """The landscape, serving; its clock shows the machine's time."""
     built = Cloud(behind=PAST).start()
+    compose(built, built.add_garden("live", PAYMENTS, SEARCH), built.add_garden("canary", LAB))
+    for garden in built.gardens.values():
+        for namespace, name in garden.names(SHOOTS):
+            garden.behave(namespace, name, **AWAKE)
+    return built
+
+
+def compose(built: Cloud, live: Garden, canary: Garden) -> None:
+    """The cloud, whose clock was behind by PAST, has accounts, keys, Secrets and Shoots; the clock shows the machine's time."""
     _google(built)
-    live, canary = built.add_garden("live", PAYMENTS, SEARCH), built.add_garden("canary", LAB)
     _puller(built, live, canary)
     built.advance(timedelta(days=40).total_seconds())
     _mirror(built, live, canary)
@@ -54,10 +62,6 @@ def cloud() -> Cloud:
     built.advance((PAST - timedelta(days=60)).total_seconds())
     built.google.make_key(built.google.iam.account(PULLER), by="ann@acme.example")  # type: ignore[arg-type]  # it was made above
     built.pull_everywhere()
-    for garden in built.gardens.values():
-        for namespace, name in garden.names(SHOOTS):
-            garden.behave(namespace, name, **AWAKE)
-    return built
 
 
 def _google(built: Cloud) -> None:

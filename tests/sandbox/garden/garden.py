@@ -90,6 +90,10 @@ class Garden(Owner):
 
     # --- what operators and Gardener's controllers do ---
 
+    def set_quota(self, namespace: str, count: int) -> None:
+        """The namespace may hold so many Secrets."""
+        self.knobs.quotas[namespace] = count
+
     def catch_up(self) -> None:
         """Gardenlets and controllers have done, and logged, all that was due by the sandbox's now."""
         with self._state.lock:
@@ -117,28 +121,6 @@ class Garden(Owner):
             self._state.catch_up()
             self._state.gardenlet.reconcile(namespace, name)
             self._state.catch_up()
-
-    def maintenance(self, namespace: str, name: str) -> None:
-        """The maintenance window has come: what a confined Shoot held back is rolled out; a Failed one is retried."""
-        failed = shoots.last_operation(self.shoot(namespace, name)).get("state") == "Failed"
-        operation = {shoots.OPERATION: "retry" if failed else "reconcile"}
-        self.annotate(namespace, name, operation, manager="gardener-controller-manager")
-
-    def hibernate(self, namespace: str, name: str) -> None:
-        """The owner sends the Shoot to sleep; its caches stop when the run succeeds."""
-        self.edit(namespace, name, {"hibernation": {"enabled": True}})
-
-    def wake(self, namespace: str, name: str) -> None:
-        """The owner wakes the Shoot up; its caches start with the spec of now."""
-        self.edit(namespace, name, {"hibernation": {"enabled": False}})
-
-    def ignore(self, namespace: str, name: str) -> None:
-        """The gardenlet leaves the Shoot alone."""
-        self.annotate(namespace, name, {shoots.IGNORE: "true"})
-
-    def unignore(self, namespace: str, name: str) -> None:
-        """The gardenlet sees the Shoot again and does what has piled up."""
-        self.annotate(namespace, name, {shoots.IGNORE: None})
 
     def migrate_start(self, namespace: str, name: str, seed: str) -> None:
         """The control plane is on its way to another seed: the spec is frozen, the caches run on with what they have."""

@@ -42,7 +42,7 @@ SHOOTS = Kind("core.gardener.cloud", "v1beta1", "Shoot", "shoots")
 SECRET_BINDINGS = Kind("core.gardener.cloud", "v1beta1", "SecretBinding", "secretbindings", verbs=_READ)
 PROJECTS = Kind("core.gardener.cloud", "v1beta1", "Project", "projects", namespaced=False, verbs=_READ)
 CREDENTIALS_BINDINGS = Kind("security.gardener.cloud", "v1alpha1", "CredentialsBinding", "credentialsbindings", verbs=_READ)
-WORKLOAD_IDENTITIES = Kind("security.gardener.cloud", "v1alpha1", "WorkloadIdentity", "workloadidentities", verbs=_READ)
+WORKLOAD_IDENTITIES = Kind("security.gardener.cloud", "v1alpha1", "WorkloadIdentity", "workloadidentities")
 ACCESS_REVIEWS = Kind(
     "authorization.k8s.io",
     "v1",

@@ -1,22 +1,16 @@
-"""What landscapes, project owners and their tools write into a Garden, from Python."""
+"""The hands of landscapes, project owners and their tools in the sandbox's Garden."""
 
 import json
-from collections.abc import Iterable, Mapping
-from typing import Any
 
-from sandbox.garden import landscape
-from sandbox.garden import shoot as shoots
 from sandbox.garden.access import ADMIN
 from sandbox.garden.api import Api
 from sandbox.garden.call import Call
+from sandbox.garden.hands import Hands
 from sandbox.garden.kind import (
-    CONFIG_MAPS,
     CREDENTIALS_BINDINGS,
     NAMESPACES,
     PROJECTS,
     SECRET_BINDINGS,
-    SECRETS,
-    SHOOTS,
     Kind,
     Tree,
 )
@@ -25,7 +19,7 @@ from sandbox.garden.state import State
 from sandbox.garden.store import new_uid, stamp
 
 
-class Owner:
+class Owner(Hands):
     """Writes go through the same verbs as HTTP, as `system:admin`. Raises: Refusal where HTTP refuses."""
 
     def __init__(self, state: State, api: Api) -> None:
@@ -45,10 +39,6 @@ class Owner:
             tree = {"metadata": {**metadata, "name": project}, "spec": {"namespace": namespace}}
             self._state.put(PROJECTS, {"apiVersion": PROJECTS.api_version, "kind": "Project", **tree}, now)
 
-    def create_config_map(self, namespace: str, name: str, data: Mapping[str, str]) -> Tree:
-        """The ConfigMap is there."""
-        return self.create(CONFIG_MAPS, {"metadata": {"name": name, "namespace": namespace}, "data": dict(data)})
-
     def create_binding(
         self, namespace: str, name: str, secret: str, *, kind: str = "CredentialsBinding", secret_namespace: str | None = None
     ) -> None:
@@ -65,101 +55,6 @@ class Owner:
                 reference |= {"apiVersion": "v1", "kind": "Secret"}
                 tree |= {"apiVersion": CREDENTIALS_BINDINGS.api_version, "credentialsRef": reference}
                 self._state.put(CREDENTIALS_BINDINGS, tree, now)
-
-    def create_secret(
-        self,
-        namespace: str,
-        name: str,
-        username: str = "_json_key",
-        password: str = "",
-        *,
-        immutable: bool = True,
-        labels: Mapping[str, str] = {},
-        annotations: Mapping[str, str] = {},
-        owner_references: Iterable[Tree] = (),
-        manager: str = "kubectl-create",
-        **extra: str,
-    ) -> Tree:
-        """The Secret is there; `extra` are further data entries."""
-        entries = {"username": username, "password": password, **extra}
-        tree = landscape.secret(
-            namespace,
-            name,
-            entries,
-            immutable=immutable,
-            labels=labels,
-            annotations=annotations,
-            owner_references=list(owner_references),
-        )
-        return self.create(SECRETS, tree, manager=manager)
-
-    def create_shoot(
-        self,
-        namespace: str,
-        name: str,
-        caches: Mapping[str, str | None] = {},
-        resources: Mapping[str, str] = {},
-        *,
-        purpose: str = "evaluation",
-        seed: str | None = "gcp-eu1",
-        confined: bool = False,
-        hibernated: bool = False,
-        ignored: bool = False,
-        labels: Mapping[str, str] = {},
-        annotations: Mapping[str, str] = {},
-        extra_spec: Mapping[str, Any] = {},
-        manager: str = "kubectl-create",
-        **behaviour: Any,
-    ) -> Tree:
-        """The Shoot is there, with `caches` (upstream to entry) and `resources` (entry to Secret); `behaviour` as `behave`."""
-        tree = landscape.shoot(
-            namespace,
-            name,
-            caches=caches,
-            resources=resources,
-            purpose=purpose,
-            seed=seed,
-            confined=confined,
-            hibernated=hibernated,
-            ignored=ignored,
-            labels=labels,
-            annotations=annotations,
-            extra_spec=extra_spec,
-        )
-        if behaviour:
-            with self._state.lock:
-                self._state.gardenlet.behave(namespace, name, **behaviour)
-        return self.create(SHOOTS, tree, manager=manager)
-
-    def point(self, namespace: str, shoot: str, entry: str, secret: str, *, manager: str = "kubectl-edit") -> Tree:
-        """The Shoot's entry names `secret`: what an owner, or an owner's tool, does."""
-        with self._state.lock:
-            stored = self._state.store.find(SHOOTS, namespace, shoot)
-            entries = shoots.resources(stored.tree) if stored else []
-        for index, each in enumerate(entries):
-            if each["name"] == entry:
-                path = f"/spec/resources/{index}/resourceRef/name"
-                return self.patch(SHOOTS, namespace, shoot, [{"op": "replace", "path": path, "value": secret}], manager=manager)
-        raise KeyError(f"{namespace}/{shoot} has no entry {entry}")
-
-    def delete_shoot(self, namespace: str, name: str) -> None:
-        """The deletion is confirmed and asked for; the gardenlet goes on from there."""
-        self.annotate(namespace, name, {shoots.CONFIRMATION: "true"})
-        self.delete(SHOOTS, namespace, name)
-
-    def annotate(
-        self, namespace: str, name: str, annotations: Mapping[str, str | None], *, manager: str = "kubectl-annotate"
-    ) -> Tree:
-        """The Shoot carries these annotations; None takes one off."""
-        return self.patch(SHOOTS, namespace, name, {"metadata": {"annotations": dict(annotations)}}, manager=manager)
-
-    def edit(self, namespace: str, name: str, spec: Tree, *, manager: str = "kubectl-edit") -> Tree:
-        """The Shoot's spec is merged with `spec` (lists are replaced)."""
-        return self.patch(SHOOTS, namespace, name, {"spec": spec}, manager=manager)
-
-    def delete_secret(self, namespace: str, name: str) -> None:
-        """The Secret is deleted, or Terminating while a Shoot names it."""
-        self.delete(SECRETS, namespace, name)
 
     def create(self, kind: Kind, tree: Tree, *, manager: str = "kubectl-create") -> Tree:
         """The object is there; the answer is what is stored."""

@@ -39,7 +39,7 @@ class Refusal(Exception):
         super().__init__(message)
         self.code = code
         self.reason = REASONS.get(code, "Unknown") if reason is None else reason
-        self._details = details
+        self.details = details
         self._metadata = metadata or {}
 
     def body(self) -> bytes:
@@ -52,8 +52,8 @@ class Refusal(Exception):
             "message": str(self),
             "reason": self.reason,
         }
-        if self._details is not None:
-            status["details"] = self._details
+        if self.details is not None:
+            status["details"] = self.details
         status["code"] = self.code
         return json.dumps(status).encode()
 

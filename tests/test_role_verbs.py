@@ -1,0 +1,73 @@
+"""The documented Role on both grounds: with any verb withdrawn something fails and says so; with all of them nothing does."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import real_fleet
+from real_fleet import Fleet
+from sandbox.garden import ROTATOR
+
+if TYPE_CHECKING:
+    from real_garden.landscape import Landscape
+
+DENIED = "cannot reference a resource you are not allowed to read"
+SAYS = {
+    ("list", "shoots"): ("discover", "grant list on shoots in namespace {}"),
+    ("get", "secrets"): ("discover", "grant get on secrets in namespace {}"),
+    ("list", "secretbindings"): ("discover", "grant list on secretbindings in namespace {}"),
+    ("list", "credentialsbindings"): ("discover", "grant list on credentialsbindings in namespace {}"),
+    ("create", "secrets"): ("rotate", "grant create on secrets in namespace {}"),
+    ("get", "shoots"): ("rotate", "grant get on shoots in namespace {}"),
+    ("patch", "shoots"): ("rotate", "grant patch on shoots in namespace {}"),
+    ("get", "configmaps"): ("rotate", DENIED),
+    ("get", "workloadidentities"): ("rotate", DENIED),
+    ("delete", "secrets"): ("retire", "grant delete on secrets in namespace {}"),
+}
+
+
+@pytest.fixture(params=["sandbox", pytest.param("real", marks=pytest.mark.real)])
+def fleet(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Fleet]:
+    if request.param == "sandbox":
+        with real_fleet.on_sandbox(tmp_path) as built:
+            yield built
+    else:
+        landscape: Landscape = request.getfixturevalue("landscape")
+        with real_fleet.on_real(landscape, tmp_path) as built:
+            yield built
+
+
+def test_the_table_has_every_verb_of_the_role() -> None:
+    assert set(SAYS) == {(verb, resource) for rule in ROTATOR for resource in rule.resources for verb in rule.verbs}
+
+
+def test_no_verb_is_missing(fleet: Fleet) -> None:
+    assert fleet.cli("discover").code == 0
+    rotated = fleet.cli("rotate", "puller")
+    assert rotated.code == 0, rotated.err
+
+    retired = fleet.retire()
+
+    assert retired.code == 0, retired.err
+    assert fleet.garden.secret(fleet.ns, "ar-credentials") is None
+    assert not [pull for pull in fleet.cloud.pull_everywhere() if pull.fault]
+
+
+@pytest.mark.parametrize(("verb", "resource"), SAYS, ids=[" ".join(each) for each in SAYS])
+def test_a_withdrawn_verb_is_named(fleet: Fleet, verb: str, resource: str) -> None:
+    command, says = SAYS[verb, resource]
+    if command == "retire":
+        assert fleet.cli("rotate", "puller").code == 0
+    fleet.without(verb, resource)
+
+    if command == "retire":
+        ran = fleet.retire()
+    elif command == "rotate":
+        ran = fleet.cli("rotate", "puller", "--until-waiting")
+    else:
+        ran = fleet.cli("discover")
+
+    assert ran.code != 0, ran.out
+    assert says.format(fleet.ns) in ran.out + ran.err + real_fleet.blocked(fleet)
