@@ -59,7 +59,7 @@ def test_a_rotation_from_discovery_to_the_end_of_the_old_key(cli: Cli, cloud: Cl
     (plan,) = planned.tree["plans"]
     assert planned.code == 2
     assert plan["due"]
-    assert plan["counts"] == {"moves": 7, "waits": 1, "skipped": 0, "waves": 3}
+    assert plan["counts"] == {"moves": 7, "waits": 1, "handover": 0, "skipped": 0, "waves": 3}
     assert cli("plan", "puller").code == 2
     assert cli("status").code == 0
 

@@ -9,6 +9,7 @@ import os
 import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Literal
 
 import msgspec
@@ -18,7 +19,10 @@ import tally
 from crashes import WRITES, Act, Point, Seen, Trap, live
 from ending import Ending
 from house import EMAIL, POLICY, House, house
+from rotator.policy import Delivery
 from rotator.wiring import Wired
+from sandbox.garden.kind import SHOOTS
+from stories import V1
 
 pytestmark = pytest.mark.timeout(1200)  # histories by the hundred; on a busy machine each takes seconds
 
@@ -70,6 +74,7 @@ class Scenario:
     wanted: Literal["old", "new"]
     rotations: int
     furnish: Callable[[House], object] = lambda lived_in: lived_in.populate(2)
+    delivery: Delivery = "direct"
 
 
 SCENARIOS = {
@@ -96,13 +101,29 @@ SCENARIOS |= {
     "wide rotation": Scenario((), (order, roll), "new", 1, wide),
     "wide retirement": Scenario((order, roll, join_late), (whole,), "new", 1, wide),
 }
+
+
+def hand_over(lived_in: House, wired: Wired) -> None:
+    """Rotations are carried on until the owners of the Shoots are asked."""
+    for record in wired.service.records()[0]:
+        if record.kind == "rotation" and record.unfinished:
+            lived_in.carry(wired, record.id, horizon=timedelta(minutes=5))
+
+
+def owners_move(lived_in: House, _: Wired) -> None:
+    for namespace, name in lived_in.live.names(SHOOTS):
+        lived_in.live.point(namespace, name, "ar", V1, manager="kustomize-controller")
+
+
+SCENARIOS["handover"] = Scenario((), (order, hand_over, owners_move, roll), "new", 1, delivery="handover")
 NARROW = ("rotation", "retirement", "way back")
+HANDED = "handover"
 WIDE = ("wide rotation", "wide retirement")
 
 
 def history(scenario: Scenario, mint: Mint, points: Iterable[Point] = (), **knobs: Any) -> tuple[list[Seen], list[str]]:
     """The calls of the first worker under the trap, and everything that is wrong with the history and its end."""
-    with house(policy=msgspec.structs.replace(POLICY, mint=mint)) as lived_in:
+    with house(policy=msgspec.structs.replace(POLICY, mint=mint, delivery=scenario.delivery)) as lived_in:
         for knob, value in knobs.items():
             setattr(lived_in.google.iam, knob, value)
         scenario.furnish(lived_in)
@@ -221,7 +242,7 @@ def run(name: str, mint: Mint, plans: Sequence[Sequence[Point]], part: str, **kn
     assert wrong == []
 
 
-@pytest.mark.parametrize("name", NARROW)
+@pytest.mark.parametrize("name", [*NARROW, HANDED])
 def test_a_few_deaths_in_every_part_of_the_runbook(name: str) -> None:
     """The quick part of the matrix below: some of the calls that last."""
     points = [Point(seen.number, "after") for seen in calls(name, "upload") if seen.mutating or seen.checkpoint]
@@ -251,6 +272,11 @@ def test_whichever_call_is_the_last_a_key_of_googles_making_is_never_lost_unseen
 def test_keys_of_googles_making_are_retired_and_taken_up_again_alike(name: str) -> None:
     """The same calls as above; so only the states that a death can leave, not every read on the way to them."""
     run(name, "create", [[point] for point in lasting_points(name, "create")], f"{name} create")
+
+
+@pytest.mark.slow
+def test_deaths_while_owners_are_asked_change_nothing() -> None:
+    run(HANDED, "upload", [[point] for point in lasting_points(HANDED, "upload")], HANDED)
 
 
 @pytest.mark.slow

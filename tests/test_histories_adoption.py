@@ -174,7 +174,7 @@ def test_a_secret_that_flux_keeps_is_never_deleted_and_the_owner_is_told_where_t
         h.clock.advance(3 * 3600)
         retiring = on(h, w, retiring)
 
-        assert "belongs to Flux Kustomization (kustomize.toolkit.fluxcd.io/name: apps)" in told(retiring)
+        assert "belongs to Flux Kustomization apps (label kustomize.toolkit.fluxcd.io/name=apps)" in told(retiring)
         assert "remove it at the source" in told(retiring)
 
         h.live.delete_secret(NAMESPACE, OLD)

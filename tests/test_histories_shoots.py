@@ -51,6 +51,25 @@ def test_an_owner_opts_out_and_the_old_key_lives_on_for_that_shoot() -> None:
         assert old not in key_states(h)
 
 
+def test_the_retirement_moves_shoots_although_nobody_names_the_new_secret_yet() -> None:
+    """The rotation could move nobody; so the new Secret is one that no Shoot names, and is found all the same."""
+    with house() as h:
+        old, _ = h.populate(0)
+        h.shoot("mine", OLD, annotations={SKIP: "true"})
+        w = h.wire()
+        record = h.rotate(w)
+        assert isinstance(record.state, Done)
+        assert record.state.moved == 0
+
+        h.live.annotate(NAMESPACE, "mine", {SKIP: None})
+        retiring = on(h, w, retirement_of(h, w, old), 3)
+
+        assert names(h, "mine") == [V1]
+        assert "does not work" not in told(retiring)
+        assert set(finished(h, w).values()) == {"Done", "Gone"}
+        assert old not in key_states(h)
+
+
 def test_a_hibernated_shoot_moves_in_its_sleep_and_wakes_with_the_new_key() -> None:
     with house() as h:
         h.populate(1)

@@ -56,6 +56,12 @@ def test_one_that_never_settled_is_not_remembered_and_one_that_is_gone_is_forgot
     assert Memory.of(Memory().after([SETTLED])).after([]) == b""
 
 
+def test_a_look_that_did_not_see_all_forgets_nobody() -> None:
+    kept = Memory().after([SETTLED])
+
+    assert Memory.of(kept).after([], whole=False) == kept
+
+
 def test_a_fleet_in_which_somebody_always_reconciles_still_gets_its_key_retired() -> None:
     """Found by thinking of a hundred Shoots: the old rule wanted one look with all of them settled."""
     with house() as h:

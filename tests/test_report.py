@@ -1,11 +1,29 @@
 """What people and machines read of records, inventories and plans."""
 
 from datetime import datetime, timedelta
+from typing import Literal
 
 import msgspec
 import pytest
 
-from parts import BASE, DAY, EMAIL, HOUR, MINUTE, NEW, NOW, OLD, POLICY, account_key, key, retirement, rotation, shoot, version
+from parts import (
+    BASE,
+    DAY,
+    EMAIL,
+    HOUR,
+    MINUTE,
+    NEW,
+    NOW,
+    OLD,
+    POLICY,
+    account_key,
+    key,
+    published,
+    retirement,
+    rotation,
+    shoot,
+    version,
+)
 from rotator.record import Blocked, Evidence, Fact, Record, Wait
 from rotator.report import form, history, plan, records, rollout
 from rotator.shoot import Reference, Shoot, why_not_movable, why_not_settled
@@ -93,6 +111,17 @@ def test_a_blocked_record_says_code_reason_and_next_command() -> None:
     assert tree["status"] == "Blocked"
     assert tree["not_before"] is None
     assert tree["blocked"] == {"code": block.code, "why": list(block.why), "next_command": block.next_command}
+
+
+@pytest.mark.parametrize(
+    ("delivery", "step", "note"),
+    [("direct", "moves Shoots", "in waves"), ("handover", "owners move Shoots", "by their owners")],
+)
+def test_who_moves_the_shoots_is_said(delivery: Literal["direct", "handover"], step: str, note: str) -> None:
+    record = rotation(1, published(), policy=msgspec.structs.replace(POLICY, delivery=delivery))
+
+    assert records.next_step(record) == step
+    assert records.milestones(record, NOW)[3].note.startswith(note)
 
 
 def test_a_suspension_is_the_first_reason() -> None:

@@ -49,6 +49,14 @@ def test_policies_merge_key_by_key(tmp_path: Path) -> None:
     assert policy.probes == {"a": "x:1", "b": "y:2"}
 
 
+def test_delivery_is_direct_unless_said_for_all_or_for_one(tmp_path: Path) -> None:
+    own = ACCOUNT.replace("puller", "own") + 'policy = { delivery = "direct" }\n'
+    read = loaded(tmp_path, GOOD + own + '[policy]\ndelivery = "handover"\n')
+
+    assert [account.policy.delivery for account in read.account] == ["handover", "direct"]
+    assert loaded(tmp_path, GOOD).account[0].policy.delivery == "direct"
+
+
 def test_a_garden_in_line_takes_its_token_from_the_environment_and_shows_it_nowhere(tmp_path: Path) -> None:
     garden = loaded(tmp_path, HEAD + SERVER + 'ca_file = "~/ca.pem"\n' + ACCOUNT, LIVE=" marker-of-a-token\n").garden[0]
 

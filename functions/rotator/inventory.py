@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from rotator import books
+from rotator import books, owner
 from rotator.errors import Absent, RotatorError
 from rotator.key import KEY_LIMIT, AccountKey, Email, PublicKey, short
 from rotator.record import Place, Record, RetirementOrder
@@ -126,7 +126,7 @@ def _secret(held: HeldSecret, survey: Survey) -> SecretView:
         for s in survey.shoots
         if held.ref.name in s.names() and (s.ref.garden, s.ref.namespace) == (held.ref.garden, held.ref.namespace)
     ]
-    remarks = (*held.faults, *held.oddities, *(f"belongs to {owner}" for owner in held.owners))
+    remarks = (*held.faults, *held.oddities, *(f"belongs to {each}" for each in held.owners))
     return SecretView(
         ref=held.ref,
         public_key=login.public_key if login else PublicKey(""),
@@ -184,6 +184,7 @@ def _hindrances(
     found += [
         f"key {short(view.key.id)} is unmanaged: not in our books, never touched" for view in keys if view.role == "unmanaged"
     ]
+    found += [_kept(view, charge) for view in shoots if view.shoot.owners and not view.not_movable]
     found += [f"{view.shoot.ref} will not move: {view.not_movable}" for view in shoots if view.not_movable]
     found += [f"{view.shoot.ref} {view.not_settled}" for view in shoots if view.not_settled and not view.not_movable]
     found += [
@@ -194,3 +195,11 @@ def _hindrances(
     if len(in_use) > 1:
         found.append(f"{len(in_use)} keys of the account are in use; a rotation replaces all of them")
     return found
+
+
+def _kept(view: ShootView, charge: Charge) -> str:
+    """What a Shoot's owner should know before a rotation: who moves the reference, and who might move it back."""
+    whose = f"{view.shoot.ref} is owned by {owner.named(view.shoot.owners)}"
+    if charge.policy.delivery == "handover":
+        return f"{whose}: its owner moves the reference there (delivery = handover)"
+    return f'{whose}: we move the reference, and its source must follow, or it moves it back; or set delivery = "handover"'

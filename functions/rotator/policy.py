@@ -11,6 +11,7 @@ import msgspec
 
 Mode = Literal["observe", "manual", "automatic"]
 Mint = Literal["upload", "create"]
+Delivery = Literal["direct", "handover"]
 Confirm = Literal["publish", "roll_out", "delete_secrets", "disable_key", "delete_key"]
 
 
@@ -52,10 +53,14 @@ class Waves(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Everything that an owner can decide about one credential; frozen into each order."""
+    """Everything that an owner can decide about one credential; frozen into each order.
+
+    delivery: direct, we point Shoots at the new Secret; handover, we write the Secret, and each Shoot's owner does.
+    """
 
     mode: Mode = "observe"
     mint: Mint = "upload"
+    delivery: Delivery = "direct"
     confirm: tuple[Confirm, ...] = ()
     max_age: timedelta = timedelta(days=90)
     lifetime: timedelta | None = None

@@ -9,7 +9,7 @@ from datetime import datetime
 
 import msgspec
 
-from rotator import books
+from rotator import books, owner
 from rotator.conditions import Proof, Unsettled
 from rotator.key import Account, AccountKey, KeyFile, KeyId, PublicKey
 from rotator.memory import Memory
@@ -29,9 +29,12 @@ def gather(record: Record, order: RetirementOrder, world: World, now: datetime) 
     """
     records = world.books.records(order.credential)
     known = books.secrets_of(records, order.public_key)
+    wanted = books.wanted(records)
+    # The wanted key is tried with the bytes of its Secret, which nobody may name yet.
+    also = sorted({*known, *(wanted.secrets if wanted else ())})
     given_up = {word.removeprefix(PLACE) for word in record.confirmed if word.startswith(PLACE)}
     places = {*books.scope(order.scope, world.books.scope()), *(Place(ref.garden, ref.namespace) for ref in known)}
-    survey = look((place for place in places if str(place) not in given_up), world, also=known)
+    survey = look((place for place in places if str(place) not in given_up), world, also=also)
     memory = Memory.of(record.seen)
     waived = {waiver.shoot: waiver for waiver in record.waivers}
     unsettled = tuple(
@@ -41,7 +44,6 @@ def gather(record: Record, order: RetirementOrder, world: World, now: datetime) 
     )
     account = world.accounts.account(order.credential, order.project)
     holding = survey.holding(order.public_key)
-    wanted = books.wanted(records)
     state = record.state
     return Proof(
         at=now,
@@ -62,7 +64,7 @@ def gather(record: Record, order: RetirementOrder, world: World, now: datetime) 
         gone_since=state.gone_since if isinstance(state, DeletingSecrets) else None,
         disabled_at=state.at if isinstance(state, Disabled) else None,
         use=Use(unknown="not asked yet"),
-        seen=memory.after(survey.shoots),
+        seen=memory.after(survey.shoots, wanted.rotation if wanted else "", whole=not survey.unread),
     ), survey
 
 
@@ -100,7 +102,7 @@ def references(survey: Survey, public_key: PublicKey, known: frozenset[SecretRef
 def why_untouchable(held: HeldSecret, order: RetirementOrder) -> str:
     """Empty when we may delete this Secret; else why not and what its owner should do."""
     if held.owners:
-        return f"Secret {held.ref} belongs to {', '.join(held.owners)}, which would re-create it: remove it at the source"
+        return f"Secret {held.ref} belongs to {owner.named(held.owners)}, which would re-create it: remove it at the source"
     if held.installation == order.installation or (not held.installation and order.policy.adopt):
         return ""
     if held.installation:

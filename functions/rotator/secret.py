@@ -10,6 +10,7 @@ import re
 import msgspec
 
 from rotator.key import Email, KeyFile, KeyId, PrivateKey, PublicKey
+from rotator.owner import Owner
 
 USERNAME = "_json_key"
 USERNAME_BASE64 = "_json_key_base64"
@@ -65,7 +66,7 @@ class HeldSecret(msgspec.Struct, frozen=True, kw_only=True):
     faults: tuple[str, ...]
     oddities: tuple[str, ...]
     installation: str
-    owners: tuple[str, ...]
+    owners: tuple[Owner, ...]
     protected: bool
     deleting: bool
 

@@ -9,6 +9,8 @@ from datetime import datetime
 
 import msgspec
 
+from rotator.owner import Owner
+
 MARK = "registry-key-rotator/mark"
 SKIP = "registry-key-rotator/skip"
 CANARY = "registry-key-rotator/canary"
@@ -71,7 +73,7 @@ class Shoot(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     `other_secrets`: Secret names in places other than spec.resources. `companions`: resource and name of each entry of
     spec.resources that is no Secret: who changes the list must be allowed to read them all. `marked_at`: when our field
     manager last wrote it (UTC). `touched`: somebody else wrote spec.resources since our mark, by managedFields. `annotated`: it
-    has a map of annotations, to which a patch can add.
+    has a map of annotations, to which a patch can add. `owners`: tools that keep the Shoot from a source of their own.
     """
 
     ref: ShootRef
@@ -100,6 +102,7 @@ class Shoot(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     marked_at: datetime | None = None
     touched: bool = False
     annotated: bool = True
+    owners: tuple[Owner, ...] = ()
 
     def names(self) -> frozenset[str]:
         """Every Secret of the namespace that the Shoot names directly."""

@@ -64,7 +64,7 @@ def test_a_key_file_that_holds_no_key_is_said(garden: Neighbour) -> None:
         ("Flux HelmRelease", {"labels": {"helm.toolkit.fluxcd.io/name": "apps"}}),
         ("Argo CD", {"annotations": {"argocd.argoproj.io/tracking-id": "apps:/Secret:x"}}),
         ("External Secrets", {"labels": {"reconcile.external-secrets.io/created-by": "x"}}),
-        ("ExternalSecret", {"owner_references": [{"apiVersion": "e/v1", "kind": "ExternalSecret", "name": "x", "uid": "1"}]}),
+        ("External Secrets", {"owner_references": [{"apiVersion": "e/v1", "kind": "ExternalSecret", "name": "x", "uid": "1"}]}),
         ("Terraform", {"manager": "Terraform"}),
         ("Terraform", {"manager": "HashiCorp"}),
         ("Helm", {"labels": {"app.kubernetes.io/managed-by": "Helm"}}),
@@ -76,4 +76,4 @@ def test_a_tool_that_would_re_create_a_secret_is_named(garden: Neighbour, owner:
 
     secret = garden.client.secret(NS, "owned")
     assert secret is not None
-    assert [each.partition(" (")[0] for each in secret.owners] == [owner]
+    assert [each.tool for each in secret.owners] == [owner]

@@ -123,6 +123,7 @@ def _credential(view: CredentialView) -> Tree:
                 "shoot": msgspec.to_builtins(one.shoot.ref),
                 "secrets": list(one.secrets),
                 "public_keys": list(one.keys),
+                "owned_by": [msgspec.to_builtins(each) for each in one.shoot.owners],
                 "will_not_move": one.not_movable or None,
                 "not_settled": one.not_settled or None,
             }

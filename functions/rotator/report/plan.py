@@ -30,12 +30,16 @@ class Date(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fate(msgspec.Struct, frozen=True, kw_only=True):
-    """What becomes of one Shoot: "moves", "waits" (moves, but its reconcile is far away) or "skipped"; `wave` from 1."""
+    """What becomes of one Shoot; `wave` from 1, `owners`: tools that keep it.
+
+    `what`: "moves", "waits" (moves, but its reconcile is far away), "handover" (its owner moves it) or "skipped".
+    """
 
     shoot: str
     what: str
     wave: int | None
     why: str
+    owners: tuple[str, ...] = ()
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,15 +86,15 @@ def make(view: CredentialView, records: Sequence[Record], now: datetime) -> Plan
         due_at=due_at,
         replaces=view.in_use,
         secrets=tuple(SecretRef(garden, namespace, name(base, sequence)) for garden, namespace in places),
-        fates=fates(view.shoots, policy),
+        fates=fates(view.shoots, policy, name(base, sequence)),
         dates=dates(policy, now, due_at),
         in_the_way=view.hindrances,
     )
 
 
-def fates(shoots: Sequence[ShootView], policy: Policy) -> tuple[Fate, ...]:
-    """What becomes of each Shoot, in the order in which they would move."""
-    movable = [one.shoot for one in shoots if not one.not_movable]
+def fates(shoots: Sequence[ShootView], policy: Policy, target: str) -> tuple[Fate, ...]:
+    """What becomes of each Shoot, in the order in which they would move to the Secret `target`."""
+    movable = [one.shoot for one in shoots if not one.not_movable and policy.delivery == "direct"]
     wave_of: dict[str, int] = {}
     number, moved = 0, list[Shoot]()
     while waiting := [shoot for shoot in movable if shoot not in moved]:
@@ -102,13 +106,25 @@ def fates(shoots: Sequence[ShootView], policy: Policy) -> tuple[Fate, ...]:
     found: list[Fate] = []
     for one in shoots:
         ref = one.shoot.ref
+        owners = tuple(map(str, one.shoot.owners))
         if one.not_movable:
-            found.append(Fate(shoot=str(ref), what="skipped", wave=None, why=one.not_movable))
+            found.append(Fate(shoot=str(ref), what="skipped", wave=None, why=one.not_movable, owners=owners))
+            continue
+        if policy.delivery == "handover":
+            found.append(Fate(shoot=str(ref), what="handover", wave=None, why=asked(one, target), owners=owners))
             continue
         why = late(one.shoot) or one.not_settled
         what = "waits" if why else "moves"
-        found.append(Fate(shoot=str(ref), what=what, wave=wave_of[ref.uid], why=why or sort_of(one.shoot, policy)))
+        found.append(
+            Fate(shoot=str(ref), what=what, wave=wave_of[ref.uid], why=why or sort_of(one.shoot, policy), owners=owners)
+        )
     return tuple(sorted(found, key=lambda fate: (fate.wave is None, fate.wave or 0, fate.shoot)))
+
+
+def asked(one: ShootView, target: str) -> str:
+    """What the Shoot's owner has to change when the Secret is there."""
+    entries = [each for each in one.shoot.references if each.secret in one.secrets]
+    return "its owner changes " + ", ".join(f"{each.entry}: {each.secret} -> {target}" for each in entries)
 
 
 def late(shoot: Shoot) -> str:
@@ -140,10 +156,16 @@ def dates(policy: Policy, now: datetime, due_at: datetime | None) -> tuple[Date,
         return end - back if end else None
 
     soaked = now + waits.soak
+    movers = "by their owners; " if policy.delivery == "handover" else ""
     lines = (
         ("rotation begins", now, latest(policy.longest), ""),
         ("new key is proven", now, latest(slow + waits.request + waits.settle), "as a cache would use it"),
-        ("Shoots have moved", now, latest(slow + waits.request), f"those not settled after {form.span(waits.settle)} are left"),
+        (
+            "Shoots have moved",
+            now,
+            latest(slow + waits.request),
+            f"{movers}those not settled after {form.span(waits.settle)} are left",
+        ),
         ("old Secrets deleted", soaked, latest(slow - waits.soak + waits.request), f"soak {form.span(waits.soak)}"),
         ("old key disabled", soaked + waits.request, end, f"unused for {form.span(waits.idle)}; unknown: {form.span(slow)}"),
         ("old key deleted", soaked + waits.request + waits.quiet, latest(-waits.quiet), f"quiet {form.span(waits.quiet)}"),
@@ -160,6 +182,7 @@ def summary(plan: Plan) -> tuple[str, ...]:
         f"writes  {form.counted(len(plan.secrets), 'Secret')}: {', '.join(map(str, plan.secrets)) or '-'}",
         f"moves   {form.counted(plan.count('moves') + plan.count('waits'), 'Shoot')} in {form.counted(plan.waves, 'wave')}"
         + (f"; {plan.count('waits')} of them late" if plan.count("waits") else "")
+        + (f"; {plan.count('handover')} handed over to their owners" if plan.count("handover") else "")
         + (f"; {plan.count('skipped')} skipped" if plan.count("skipped") else ""),
         f"retires {form.counted(len(plan.replaces), 'key')}: deletes its Secrets, disables it, deletes it",
     ]
@@ -172,7 +195,12 @@ DATES = ("STEP", "EARLIEST, BEGUN NOW", "LATEST, BY MAX_AGE", "NOTE")
 
 def fate_rows(plan: Plan) -> tuple[Row, ...]:
     """One line per Shoot; see FATES."""
-    return tuple((str(fate.wave or "-"), fate.shoot, fate.what, fate.why) for fate in plan.fates)
+    return tuple((str(fate.wave or "-"), fate.shoot, fate.what, _reasons(fate)) for fate in plan.fates)
+
+
+def _reasons(fate: Fate) -> str:
+    owned = f"owned by {', '.join(fate.owners)}" if fate.owners else ""
+    return "; ".join(each for each in (fate.why, owned) if each)
 
 
 def date_rows(plan: Plan) -> tuple[Row, ...]:
@@ -199,7 +227,7 @@ def tree(plans: Sequence[Plan], inventory: Inventory) -> Tree:
                 "replaces": list(one.replaces),
                 "secrets": msgspec.to_builtins(one.secrets),
                 "shoots": msgspec.to_builtins(one.fates),
-                "counts": {what: one.count(what) for what in ("moves", "waits", "skipped")} | {"waves": one.waves},
+                "counts": {what: one.count(what) for what in ("moves", "waits", "handover", "skipped")} | {"waves": one.waves},
                 "dates": [
                     {
                         "step": date.step,

@@ -83,11 +83,12 @@ def milestones(record: Record, now: datetime) -> tuple[Milestone, ...]:
 
 
 def _rotation(record: Record, now: datetime) -> tuple[Milestone, ...]:
+    movers = "by their owners" if record.order.policy.delivery == "handover" else "in waves"
     lines = (
         ("key is there", Minted, "a new key is made, or an old one taken up again"),
         ("key is proven", Verified, "token exchanges and a pull at every upstream"),
         ("Secrets are written", Published, "one in each namespace, judged by Gardener's webhook"),
-        ("Shoots have moved", Done, "in waves; each must reconcile"),
+        ("Shoots have moved", Done, f"{movers}; each must reconcile"),
     )
     over = isinstance(record.state, Superseded)
     earliest = None if over else _soonest(record, now)
@@ -175,7 +176,7 @@ def next_step(record: Record) -> str:
         case Verified():
             return "writes Secrets"
         case Published():
-            return "moves Shoots"
+            return "owners move Shoots" if record.order.policy.delivery == "handover" else "moves Shoots"
         case Draining() | DeletingSecrets(gone_since=None):
             return "deletes Secrets"
         case DeletingSecrets() | Disabling():

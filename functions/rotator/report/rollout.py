@@ -20,16 +20,17 @@ def stands(view: CredentialView, record: Record) -> tuple[Stand, ...]:
     if not isinstance(record.order, RotationOrder):
         return ()
     new = name(record.order.base, record.order.sequence)
-    return tuple(_stand(one, new) for one in view.shoots)
+    whom = "for its owner to move it" if record.order.policy.delivery == "handover" else "for its wave"
+    return tuple(_stand(one, new, whom) for one in view.shoots)
 
 
-def _stand(view: ShootView, new: str) -> Stand:
+def _stand(view: ShootView, new: str, whom: str) -> Stand:
     shoot = str(view.shoot.ref)
     if set(view.secrets) == {new}:
         return Stand(shoot, "moved", view.not_settled) if view.not_settled else Stand(shoot, "settled", "")
     if view.not_movable:
         return Stand(shoot, "skipped", view.not_movable)
-    return Stand(shoot, "waits", "for its wave")
+    return Stand(shoot, "waits", whom)
 
 
 def counted(found: tuple[Stand, ...]) -> str:

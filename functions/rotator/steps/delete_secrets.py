@@ -15,7 +15,7 @@ from rotator.proof import gather, use_of
 from rotator.record import Blocked, Fact, Record, RetirementOrder, Wait
 from rotator.states import DeletingSecrets, Disabling
 from rotator.steps import Next
-from rotator.steps.drain import move_on, rest
+from rotator.steps.drain import NOWHERE, move_on, rest
 from rotator.steps.moving import unmet
 from rotator.world import Use, World
 
@@ -33,11 +33,11 @@ def delete_secrets(
     proof, survey = gather(record, order, world, now)
     if met := unmet(survey, order, world.books.records(order.credential)):
         return Next(state, (Fact("met", ", ".join(str(ref) for old in met for ref in old.secrets)),), met)
-    words = move_on(record, order, survey, world) if not proof.unread else ()
+    onward = move_on(record, order, survey, world) if not proof.unread else NOWHERE
     if proof.secrets:
         facts, holds = ask(BEFORE_DELETING_A_SECRET, proof, order, now)
         if holds:
-            return rest(holds, proof, order, now, words)
+            return rest(holds, proof, order, now, onward)
         names = ", ".join(str(held.ref) for held in proof.secrets)
         if back_again(record) >= RE_CREATIONS:
             why = f"{names} was deleted {RE_CREATIONS} times and is back: somebody re-creates it; stop them at the source"
@@ -65,7 +65,7 @@ def delete_secrets(
         use = use_of(order.public_key, world.accounts.keys(account), account, world, since, now)
     facts, holds = ask(ENTER_DISABLING, msgspec.structs.replace(proof, use=use), order, now)
     if holds:
-        return rest(holds, proof, order, now, words)
+        return rest(holds, proof, order, now, onward)
     return Next(Disabling(clear_since=state.clear_since, fence=world.accounts.fence()), facts)
 
 

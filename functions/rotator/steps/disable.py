@@ -10,7 +10,7 @@ from rotator.proof import gather, keys_of, use_of
 from rotator.record import Blocked, Fact, Record, RetirementOrder, Wait
 from rotator.states import DeletingKey, Disabled, Disabling, Reenabled, Reenabling
 from rotator.steps import Next
-from rotator.steps.drain import move_on, rest
+from rotator.steps.drain import NOWHERE, move_on, rest
 from rotator.world import World
 
 
@@ -37,8 +37,8 @@ def disable_key(
     proof, survey = gather(record, order, world, now)
     _, holds = ask(BEFORE_DISABLING_A_KEY, proof, order, now)
     if holds:
-        words = move_on(record, order, survey, world) if not proof.unread else ()
-        return rest(holds, proof, order, now, words)
+        onward = move_on(record, order, survey, world) if not proof.unread else NOWHERE
+        return rest(holds, proof, order, now, onward)
     fence = world.accounts.fence()
     if fence > state.fence:
         return Next(

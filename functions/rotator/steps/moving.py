@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from rotator import books
+from rotator import books, owner
 from rotator.errors import Absent, Conflict, Denied
 from rotator.key import KeyFile, PublicKey, short
 from rotator.memory import Memory
@@ -13,11 +13,14 @@ from rotator.shoot import Mark, Shoot, why_not_movable
 from rotator.survey import Survey
 from rotator.trial import try_key
 from rotator.waves import next_wave
-from rotator.world import World
+from rotator.world import Move, World
 
 REFUSALS = 5
 """So many refusals make a wave look elsewhere among those waiting, and twice as many end it: Shoots whose owner's admission
 says no must not stop the others, and an admission that is down must not be asked about every Shoot there is."""
+
+ASKED = 20
+"""So many Shoots are told by name when their owners have to move them; the plan tells all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +41,17 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What a wave did. `held`: a failure budget stopped it. `dead`: the goal's key does not work. `words`: what was refused."""
+    """What a wave did. `held`: a failure budget stopped it. `dead`: the goal's key does not work. `words`: what was refused.
+
+    `shoots`: those that were patched, as they are now.
+    """
 
     patched: int = 0
     under_way: int = 0
     held: str = ""
     dead: str = ""
     words: tuple[str, ...] = ()
+    shoots: tuple[Shoot, ...] = ()
 
 
 def unmet(survey: Survey, order: Order, records: Iterable[Record]) -> tuple[Replaced, ...]:
@@ -66,16 +73,29 @@ def unmet(survey: Survey, order: Order, records: Iterable[Record]) -> tuple[Repl
     return tuple(Replaced(key, refs) for key, refs in missing.items() if refs)
 
 
-def reverted(shoot: Shoot, rotation: str) -> bool:
-    """Of a Shoot that names an old Secret: with this rotation's mark its owner took our move back. We do not fight."""
-    return shoot.mark is not None and shoot.mark.rotation == rotation
+def reverted(shoot: Shoot, rotation: str, memory: Memory) -> bool:
+    """Of a Shoot that names an old Secret: it had this rotation's mark, so its owner took our move back. We do not fight."""
+    return memory.was_marked(shoot, rotation)
 
 
-def why_left(shoot: Shoot, rotation: str) -> str:
-    """Why a Shoot that names an old Secret will not be moved by us; empty when it will."""
-    if reverted(shoot, rotation):
-        return "was moved back by its owner after we moved it: change the reference at its source"
-    return why_not_movable(shoot)
+def change(shoot: Shoot, moves: Sequence[Move]) -> str:
+    """What has to change in this Shoot, as its owner would look for it: each entry, from the Secret it names to the other."""
+    entries = ", ".join(
+        f"spec.resources[{each.index}].resourceRef.name ({each.entry}) {each.old} -> {each.new}" for each in moves
+    )
+    return entries + (f"; owned by {owner.named(shoot.owners)}" if shoot.owners else "")
+
+
+def why_back(shoot: Shoot, moves: Sequence[Move]) -> str:
+    """A reverted Shoot, in words. Pointing it at the new Secret again would only begin a fight."""
+    return f"was moved back by its owner: change the reference at its source: {change(shoot, moves)}"
+
+
+def why_left(shoot: Shoot, moves: Sequence[Move], rotation: str, memory: Memory) -> str:
+    """Why a Shoot that names an old Secret stays with it: what stops us, or what its owner has not done."""
+    if reverted(shoot, rotation, memory):
+        return why_back(shoot, moves)
+    return why_not_movable(shoot) or f"was not moved by its owner: {change(shoot, moves)}"
 
 
 def mark_confined(shoots: Sequence[Shoot], rotation: str, world: World) -> tuple[str, ...]:
@@ -110,20 +130,21 @@ def move_wave(
 
     Again: computed from what is seen, so a Shoot that has moved is in `moved` and not patched twice.
     """
+    if order.policy.delivery == "handover":
+        return handed_over(movable, moved, goal, order, survey, world, memory)
     excused = [waiver.shoot for waiver in record.waivers]
     attempted: set[str] = set()
     arrived = list(moved)
     words: list[str] = []
     patched = refusals = 0
-    elsewhere = movable[
-        record.revision * REFUSALS % max(1, len(movable)) :
-    ]  # the next ones in each lap, which saves a revision
+    # The next ones in each lap, which saves a revision.
+    elsewhere = movable[record.revision * REFUSALS % max(1, len(movable)) :]
     while refusals < 2 * REFUSALS:
         chosen = movable if refusals < REFUSALS else elsewhere
         waiting = [shoot for shoot in chosen if shoot.ref.uid not in attempted and goal.there(shoot)]
         wave = next_wave(waiting, arrived, goal.rotation, order.policy.waves, excused, memory)
         if wave.held or not wave.take:
-            return Moved(patched, wave.under_way, wave.held, "", tuple(words))
+            return Moved(patched, wave.under_way, wave.held, "", tuple(words), tuple(arrived[len(moved) :]))
         if not attempted and (dead := why_dead(goal, order, survey, world)):
             return Moved(patched, wave.under_way, "", dead)
         for shoot in wave.take:
@@ -139,7 +160,36 @@ def move_wave(
                 words.append(f"{shoot.ref} refused: {fault}")
                 if refusals % REFUSALS == 0:
                     break
-    return Moved(patched, sum(1 for shoot in arrived if memory.why_not_settled(shoot)), "", "", tuple(words))
+    under_way = sum(1 for shoot in arrived if memory.why_not_settled(shoot))
+    return Moved(patched, under_way, "", "", tuple(words), tuple(arrived[len(moved) :]))
+
+
+def handed_over(
+    movable: Sequence[Shoot],
+    moved: Sequence[Shoot],
+    goal: Goal,
+    order: Order,
+    survey: Survey,
+    world: World,
+    memory: Memory,
+) -> Moved:
+    """Nothing is patched: who has to change what is said, while the key that they are asked to move to works.
+
+    Again: only reads. A Shoot that its owner has moved is in `moved` by then.
+    """
+    under_way = sum(1 for shoot in moved if memory.why_not_settled(shoot))
+    asked = sorted((shoot for shoot in movable if goal.there(shoot)), key=lambda shoot: shoot.ref)
+    if not asked:
+        return Moved(under_way=under_way)
+    if dead := why_dead(goal, order, survey, world):
+        return Moved(under_way=under_way, dead=dead)
+    words = [
+        f"{shoot.ref}: its owner has to change {change(shoot, survey.moves(shoot, order.credential, goal.secret, goal.ours))}"
+        for shoot in asked[:ASKED]
+    ]
+    if asked[ASKED:]:
+        words.append(f"and {len(asked) - ASKED} Shoots more: rotator plan {order.credential}")
+    return Moved(under_way=under_way, words=tuple(words))
 
 
 def why_dead(goal: Goal, order: Order, survey: Survey, world: World) -> str:

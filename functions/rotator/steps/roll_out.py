@@ -1,8 +1,9 @@
 """Runbook lines 3 and 4: Shoots are pointed at the new Secret, in waves, and have reconciled."""
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
-from rotator import books
+from rotator import books, owner
 from rotator.memory import Memory
 from rotator.record import PLACE, Blocked, Fact, Record, RotationOrder, Wait
 from rotator.secret import name
@@ -14,6 +15,9 @@ from rotator.steps.publish import concerned, target
 from rotator.steps.sweep import sweep
 from rotator.survey import look_around
 from rotator.world import World
+
+OWNERS = timedelta(minutes=10)
+"""How often to look whether owners have moved their Shoots: a pipeline takes minutes, a review takes days."""
 
 
 def roll_out(
@@ -38,15 +42,19 @@ def roll_out(
     goal = Goal(record.id, state.key.public_key, new, state.secrets, survey.upstreams(order.credential), ours)
     waiting = [shoot for shoot in survey.shoots if survey.moves(shoot, order.credential, new, ours)]
     moved = [shoot for shoot in survey.shoots if shoot not in waiting and any(r.secret == new for r in shoot.references)]
-    movable = [shoot for shoot in waiting if not why_not_movable(shoot) and not reverted(shoot, record.id)]
-    words = mark_confined([shoot for shoot in moved if not shoot.deleting], record.id, world)
     memory = Memory.of(record.seen)
-    seen = memory.after(survey.shoots)
+    movable = [shoot for shoot in waiting if not why_not_movable(shoot) and not reverted(shoot, record.id, memory)]
+    if order.policy.delivery == "handover" and now >= state.at + order.policy.waits.settle:
+        movable = []  # their owners have had their time; the retirement of the old key goes on asking them
+    words = mark_confined([shoot for shoot in moved if not shoot.deleting], record.id, world)
+    whole = not survey.unread
+    seen = memory.after(survey.shoots, record.id, whole=whole)
     if movable:
         # One that has used up its time to settle holds no place in a wave any more, unless it fails: another goes instead.
         hopeless = [s for s in moved if memory.why_not_settled(s) and not failing(s) and not hope(s, state, order, memory, now)]
         arrived = [shoot for shoot in moved if shoot not in hopeless]
         wave = move_wave(movable, arrived, goal, record, order, survey, world, memory)
+        seen = memory.after((*survey.shoots, *wave.shoots), record.id, whole=whole)
         if wave.held:
             return Blocked("failure-budget", (wave.held,), f"rotator describe {record.id}")
         if wave.dead and now < state.at + order.policy.waits.propagation:
@@ -56,21 +64,38 @@ def roll_out(
         if wave.words and not wave.patched and not wave.under_way and now >= state.at + order.policy.waits.settle:
             return Blocked("refused", wave.words, f"rotator retry {record.id}")
         counts = f"{len(moved) + wave.patched} of {len(waiting) + len(moved)} Shoots moved, {wave.under_way} to settle"
-        return Wait(now + order.policy.waits.poll, (counts, *wave.words, *survey.unread, *words), seen)
+        pause = order.policy.waits.poll
+        if order.policy.delivery == "handover" and not wave.under_way:
+            pause = max(pause, min(OWNERS, state.at + order.policy.waits.settle - now))
+        return Wait(now + pause, (counts, *wave.words, *survey.unread, *words), seen)
     if pending := [f"{shoot.ref} {why}" for shoot in moved if (why := hope(shoot, state, order, memory, now))]:
         counts = f"{len(moved) - len(pending)} of {len(moved)} moved Shoots settled"
         return Wait(now + order.policy.waits.poll, (counts, *pending[:5], *survey.unread, *words), seen)
     if survey.unread:
         advice = f"a namespace that is gone for good: rotator waive {record.id} GARDEN/NAMESPACE --reason ..."
         return Wait(now + order.policy.waits.poll, (*survey.unread, advice, *words), seen)
-    left = [Left(str(shoot.ref), why_left(shoot, record.id)) for shoot in waiting]
+    left = [
+        Left(str(shoot.ref), why_left(shoot, survey.moves(shoot, order.credential, new, ours), record.id, memory))
+        for shoot in waiting
+    ]
     left += [Left(str(shoot.ref), why) for shoot in moved if (why := memory.why_not_settled(shoot))]
     numbers: dict[str, int | float | str] = {"moved": len(moved), "left": len(left)}
     facts = (
         Fact("rolled_out", f"{len(moved)} Shoots moved, {len(left)} left", numbers),
+        *kept(moved, order),
         *sweep(state.key.staged, record, records, world),
     )
     return Next(Done(key=state.key, secrets=state.secrets, fences=state.fences, moved=len(moved), left=tuple(left)), facts)
+
+
+def kept(moved: Sequence[Shoot], order: RotationOrder) -> tuple[Fact, ...]:
+    """Of Shoots that we moved those that a tool keeps: it moves them back unless its source names the new Secret, too."""
+    found = [f"{shoot.ref} by {owner.named(shoot.owners)}" for shoot in moved if shoot.owners]
+    if not found or order.policy.delivery == "handover":
+        return ()
+    new = name(order.base, order.sequence)
+    text = f"{len(found)} moved Shoots are kept by tools, whose sources must name {new} now: {'; '.join(found[:5])}"
+    return (Fact("kept_by_tools", text, {"shoots": len(found)}),)
 
 
 def hope(shoot: Shoot, state: Published, order: RotationOrder, memory: Memory, now: datetime) -> str:

@@ -1,47 +1,16 @@
-"""Tools that would re-create a Secret after it was deleted, read off its metadata.
+"""Whose a Secret or a Shoot is: what their metadata says, as `owner` wants it.
 
-What one of them keeps must be removed at its source; deleting it in the Garden only starts a fight.
+Of a Secret all labels and annotations are read; there are few, and one marker too many only costs a person a look. Of a Shoot
+those that `wire` names: thousands are listed at once, each with a manifest of kilobytes in one annotation.
 """
 
-from collections.abc import Iterator
+from functools import lru_cache
+from operator import attrgetter
 
 import msgspec
 
-LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-HELM = "app.kubernetes.io/managed-by"
-
-_BY_PREFIX = (
-    ("kustomize.toolkit.fluxcd.io/", "Flux Kustomization"),
-    ("helm.toolkit.fluxcd.io/", "Flux HelmRelease"),
-    ("argocd.argoproj.io/", "Argo CD"),
-    ("reconcile.external-secrets.io/", "External Secrets"),
-    ("meta.helm.sh/", "Helm"),
-)
-# Source: the field managers these tools call themselves by; compared in lower case.
-_BY_MANAGER = (
-    ("kustomize-controller", "Flux Kustomization"),
-    ("helm-controller", "Flux HelmRelease"),
-    ("argocd", "Argo CD"),
-    ("external-secrets", "External Secrets"),
-    ("externalsecrets", "External Secrets"),
-    ("terraform", "Terraform"),
-    ("hashicorp", "Terraform"),
-    ("opentofu", "Terraform"),
-    ("helm", "Helm"),
-)
-
-
-class Owner(msgspec.Struct):
-    """One ownerReference."""
-
-    kind: str
-    name: str
-
-
-class Manager(msgspec.Struct):
-    """One entry of managedFields: only who."""
-
-    manager: str = ""
+from rotator.clients.garden import wire
+from rotator.owner import LAST_APPLIED, Manager, Owner, Traces, owners
 
 
 class Metadata(msgspec.Struct, rename="camel"):
@@ -55,32 +24,63 @@ class Metadata(msgspec.Struct, rename="camel"):
     annotations: dict[str, str] | None = None
     finalizers: list[str] | None = None
     deletion_timestamp: str | None = None
-    owner_references: list[Owner] | None = None
-    managed_fields: list[Manager] | None = None
+    owner_references: list[wire.Target] | None = None
+    managed_fields: list[wire.Writer] | None = None
 
 
-def of(metadata: Metadata) -> tuple[str, ...]:
-    """Each tool once, with what tells so, in the words an owner knows it by."""
-    found: dict[str, str] = {}
-    for tool, evidence in _signs(metadata):
-        found.setdefault(tool, evidence)
-    return tuple(f"{tool} ({evidence})" for tool, evidence in found.items())
+def of_secret(metadata: Metadata) -> tuple[Owner, ...]:
+    """The tools that would make the Secret again after it was deleted."""
+    return owners(
+        Traces(
+            labels=metadata.labels or {},
+            annotations=metadata.annotations or {},
+            references=_references(metadata.owner_references),
+            managers=_managers(metadata.managed_fields),
+        )
+    )
 
 
-def _signs(metadata: Metadata) -> Iterator[tuple[str, str]]:
-    for owner in metadata.owner_references or ():
-        yield owner.kind, f"ownerReference {owner.name}"
-    marks = {**(metadata.annotations or {}), **(metadata.labels or {})}
-    for key, value in sorted(marks.items()):
-        for prefix, tool in _BY_PREFIX:
-            if key.startswith(prefix):
-                yield tool, f"{key}: {value}"[:120]
-        if key == HELM:
-            yield value or "Helm", key
-        if key == LAST_APPLIED:
-            yield "kubectl apply", "last-applied-configuration"
-    for entry in metadata.managed_fields or ():
-        for prefix, tool in _BY_MANAGER:
-            if entry.manager.lower().startswith(prefix):
-                yield tool, f"field manager {entry.manager}"
-                break
+def of_shoot(metadata: wire.Metadata) -> tuple[Owner, ...]:
+    """The tools that would write the Shoot's spec again from their own source."""
+    labels, annotations = metadata.labels, metadata.annotations
+    return _of_shoot(
+        _LABEL_VALUES(labels) if labels else (),
+        (*_ANNOTATION_VALUES(annotations), memoryview(annotations.last_applied).nbytes > 0) if annotations else (),
+        tuple([(each.kind, each.name) for each in metadata.owner_references or ()]),
+        tuple([(each.manager, each.operation) for each in metadata.managed_fields or () if not each.subresource]),
+    )
+
+
+def _keys_of(kind: type[msgspec.Struct]) -> dict[str, str]:
+    fields = msgspec.structs.fields(kind)
+    return {each.name: each.encode_name for each in fields if each.name.startswith(wire.OF_OWNER)}
+
+
+_LABELS, _ANNOTATIONS = _keys_of(wire.Labels), _keys_of(wire.Annotations)
+_LABEL_VALUES, _ANNOTATION_VALUES = attrgetter(*_LABELS), attrgetter(*_ANNOTATIONS)
+
+
+@lru_cache(maxsize=4096)  # thousands of Shoots bear the marks of the same few hands
+def _of_shoot(
+    labels: tuple[str | None, ...],
+    annotations: tuple[str | bool | None, ...],
+    references: tuple[tuple[str, str], ...],
+    managers: tuple[tuple[str, str], ...],
+) -> tuple[Owner, ...]:
+    keys = (*_ANNOTATIONS.values(), LAST_APPLIED)
+    return owners(
+        Traces(
+            labels={key: text for key, text in zip(_LABELS.values(), labels, strict=False) if text is not None},
+            annotations={key: str(found) for key, found in zip(keys, annotations, strict=False) if found not in {None, False}},
+            references=references,
+            managers=tuple(Manager(name, operation == "Apply") for name, operation in managers),
+        )
+    )
+
+
+def _references(found: list[wire.Target] | None) -> tuple[tuple[str, str], ...]:
+    return tuple((each.kind, each.name) for each in found or ())
+
+
+def _managers(found: list[wire.Writer] | None) -> tuple[Manager, ...]:
+    return tuple(Manager(each.manager, each.operation == "Apply") for each in found or () if not each.subresource)

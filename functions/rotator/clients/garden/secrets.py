@@ -77,7 +77,7 @@ def read(held: Held, garden: str) -> HeldSecret:
         faults=secret.faults(data, immutable=immutable),
         oddities=(*_odd(data), *(oddity for entry in found for oddity in entry.oddities)),
         installation=(metadata.labels or {}).get(secret.INSTALLATION_LABEL, ""),
-        owners=owners.of(metadata),
+        owners=owners.of_secret(metadata),
         protected=secret.PROTECTION in (metadata.finalizers or ()),
         deleting=metadata.deletion_timestamp is not None,
     )

@@ -1,6 +1,6 @@
 """Shoots out of what came over the wire."""
 
-from rotator.clients.garden import caches, traces
+from rotator.clients.garden import caches, owners, traces
 from rotator.clients.garden.wire import Annotations, Condition, Item, Labels, LastOperation, Spec, instant
 from rotator.shoot import Mark, Operation, Reference, Shoot, ShootRef
 
@@ -40,6 +40,7 @@ def read(item: Item, garden: str) -> Shoot:
         frozen_resources=_frozen(status.constraints),
         mark=_mark(annotations.mark),
         annotated=metadata.annotations is not None,
+        owners=owners.of_shoot(metadata),
     )
     return traces.added(found, metadata.managed_fields or (), annotations.seen) if found.mark else found
 

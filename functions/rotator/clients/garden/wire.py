@@ -9,7 +9,7 @@ from datetime import datetime
 
 import msgspec
 
-from rotator import shoot
+from rotator import owner, shoot
 
 SEEN = "registry-key-rotator/seen"
 """Beside the mark: a fingerprint of what the Shoot named when it was marked. Removing spec.resources as a whole leaves no trace
@@ -20,28 +20,51 @@ class Wire(msgspec.Struct, gc=False):
     """What all decoded objects have in common: unknown fields are skipped, cycles do not occur."""
 
 
+OF_OWNER = "of_"
+"""How the fields begin that tell of tools which keep the Shoot; see `owner`."""
+
+
 class Labels(Wire):
-    """The only label that is ours."""
+    """The label that is ours, and those of tools."""
 
     canary: str | None = msgspec.field(default=None, name=shoot.CANARY)
+    of_flux: str | None = msgspec.field(default=None, name="kustomize.toolkit.fluxcd.io/name")
+    of_flux_in: str | None = msgspec.field(default=None, name="kustomize.toolkit.fluxcd.io/namespace")
+    of_flux_helm: str | None = msgspec.field(default=None, name="helm.toolkit.fluxcd.io/name")
+    of_flux_helm_in: str | None = msgspec.field(default=None, name="helm.toolkit.fluxcd.io/namespace")
+    of_argo: str | None = msgspec.field(default=None, name="argocd.argoproj.io/instance")
+    of_somebody: str | None = msgspec.field(default=None, name=owner.MANAGED_BY)
 
 
 class Annotations(Wire):
-    """The annotations that mean something to us."""
+    """The annotations that mean something to us. Of `last_applied` only whether it is there: it is the Shoot once more."""
 
     canary: str | None = msgspec.field(default=None, name=shoot.CANARY)
     skip: str | None = msgspec.field(default=None, name=shoot.SKIP)
     mark: str | None = msgspec.field(default=None, name=shoot.MARK)
     seen: str | None = msgspec.field(default=None, name=SEEN)
     ignore: str = msgspec.field(default="", name="shoot.gardener.cloud/ignore")
+    of_argo: str | None = msgspec.field(default=None, name="argocd.argoproj.io/tracking-id")
+    of_helm: str | None = msgspec.field(default=None, name="meta.helm.sh/release-name")
+    of_helm_in: str | None = msgspec.field(default=None, name="meta.helm.sh/release-namespace")
+    last_applied: msgspec.Raw = msgspec.field(default=msgspec.Raw(), name=owner.LAST_APPLIED)
 
 
 class Writer(Wire, rename={"fields": "fieldsV1"}):
-    """One entry of managedFields: who, when, and what it owns, which stays raw."""
+    """One entry of managedFields: who, how, when, and what it owns, which stays raw."""
 
     manager: str = ""
+    operation: str = ""
+    subresource: str = ""
     time: str | None = None
     fields: msgspec.Raw = msgspec.Raw()
+
+
+class Target(Wire):
+    """CrossVersionObjectReference, also as credentialsRef, or one ownerReference."""
+
+    kind: str = ""
+    name: str = ""
 
 
 class Metadata(Wire, rename="camel"):
@@ -54,14 +77,8 @@ class Metadata(Wire, rename="camel"):
     deletion_timestamp: str | None = None
     labels: Labels | None = None
     annotations: Annotations | None = None
+    owner_references: list[Target] | None = None
     managed_fields: list[Writer] | None = None
-
-
-class Target(Wire):
-    """CrossVersionObjectReference, also as credentialsRef."""
-
-    kind: str = ""
-    name: str = ""
 
 
 class Resource(Wire, rename="camel"):
