@@ -173,7 +173,7 @@ def check_update(old: Tree, new: Tree) -> None:
     name = new["metadata"]["name"]
     finalizers = "gardener" in (old["metadata"].get("finalizers") or ())
     if finalizers and "gardener" not in (new["metadata"].get("finalizers") or ()):
-        why = 'finalizer "gardener" cannot be removed because deletion has not been completed successfully yet'
+        why = 'finalizer "gardener" cannot be removed because shoot deletion has not completed successfully yet'
         raise forbidden(SHOOTS, name, why)
     if new["spec"] == old["spec"]:
         return
