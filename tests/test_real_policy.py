@@ -1,5 +1,6 @@
 """The optional admission policy of the README, on the real API servers: the rotator's patches pass, all others are refused."""
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,7 +32,7 @@ KINDS = {
 OTHERS: dict[str, Tree] = {
     "another purpose": {"spec": {"purpose": "testing"}},
     "the extension's configuration": {"spec": {"extensions": []}},
-    "the Kubernetes version": {"spec": {"kubernetes": {"version": "1.34.3"}}},
+    "confinement": {"spec": {"maintenance": {"confineSpecUpdateRollout": True}}},
     "hibernation": {"spec": {"hibernation": {"enabled": True}}},
     "no resources": {"spec": {"resources": None}},
     "a label": {"metadata": {"labels": {"mine": "yes"}}},
@@ -47,8 +48,9 @@ def narrowed(landscape: "Landscape") -> Iterator[Ground]:
         ground.server.create_shoot(ground.ns, "api", {HOST: "ar"}, {"ar": "ar-v1"})
         ground.server.catch_up()
         made = [applied(ground, tree) for tree in yaml.safe_load_all(text())]
-        # The servers take up a new policy after some seconds; until then the label goes on and off.
-        eventually(lambda: patched(ground, OTHERS["a label"]).code == 422, 60)
+        # The servers take up a new policy after some seconds; until then each try is a change of its own.
+        tries = itertools.count()
+        eventually(lambda: patched(ground, {"metadata": {"labels": {"mine": f"try-{next(tries)}"}}}).code == 422, 60)
         ground.server.patch(SHOOTS, ground.ns, "api", {"metadata": {"labels": {"mine": None}}})
         yield ground
         for kind, name in made:

@@ -44,7 +44,8 @@ def test_all_four_places_that_name_a_secret_are_read(garden: Neighbour) -> None:
     }
     for name in ("plugin", "authz", "dns-old", "dns-new"):
         garden.server.create_secret(NS, name, "user", "word")
-    garden.server.create_shoot(NS, "api", {}, {"ar": "ar-v1"}, extra_spec={"dns": dns, "kubernetes": {"kubeAPIServer": server}})
+    spec = {"dns": dns, "kubernetes": {"kubeAPIServer": server}}
+    garden.server.create_shoot(NS, "api", {}, {"ar": "ar-v1", "p": "plugin"}, extra_spec=spec)
 
     shoot = garden.shoot()
 

@@ -140,6 +140,8 @@ class Gardenlet:
                 run = self._runs[key] = _Run(tree["metadata"]["uid"])
         if self._wants(tree, run):
             self._run(key, run)
+        elif _deleted(tree):
+            self._release(key)
 
     def _wants(self, tree: Tree, run: _Run) -> bool:
         status, seed = tree.get("status") or {}, tree["spec"].get("seedName")
@@ -153,7 +155,9 @@ class Gardenlet:
         if not self._wants(tree, run):
             return
         tree = self._finalized(key, tree)
-        tree["status"] = {**shoot_status.fresh(tree), **(tree.get("status") or {})}
+        # The API server leaves technicalID and uid empty: gardenlet gives them.
+        given = {name: value for name, value in (tree.get("status") or {}).items() if value != ""}
+        tree["status"] = {**shoot_status.fresh(tree), **given}
         run.forced, run.erred = False, ""
         last = shoots.last_operation(tree)
         unfinished = last.get("type") in ("Create", "Restore") and last.get("state") != "Succeeded"
@@ -170,7 +174,8 @@ class Gardenlet:
             return
         if kind == "Delete":
             self._log(key, tree, {})
-            self._release(key, self._write(key, shoot_status.succeeded(tree, self._now(), hibernated=False)))
+            self._write(key, shoot_status.succeeded(tree, self._now(), hibernated=False))
+            self._release(key)
             return
         asleep = shoots.hibernated(tree)
         with self._lock:
@@ -213,10 +218,12 @@ class Gardenlet:
             return tree
         return self._api.patch(SHOOTS, *key, {"metadata": {"finalizers": [*kept, "gardener"]}}, manager="gardenlet")
 
-    def _release(self, key: Key, tree: Tree) -> None:
-        """The deleted Shoot may go."""
-        left = [each for each in tree["metadata"].get("finalizers", ()) if each != "gardener"]
-        self._api.patch(SHOOTS, *key, {"metadata": {"finalizers": left}}, manager="gardenlet")
+    def _release(self, key: Key) -> None:
+        """The deleted Shoot may go. Another controller changes its finalizers as well: a conflict is tried again."""
+        metadata = self._api.get(SHOOTS, *key)["metadata"]
+        left = [each for each in metadata.get("finalizers", ()) if each != "gardener"]
+        patch = {"metadata": {"finalizers": left, "resourceVersion": metadata["resourceVersion"]}}
+        self._api.patch(SHOOTS, *key, patch, manager="gardenlet")
 
     def _log(self, key: Key, tree: Tree, running: Credentials) -> None:
         keys = {secrets.public_key_of(password) for _, password in running.values()}
@@ -239,6 +246,13 @@ class Gardenlet:
     def _now(self) -> datetime:
         """Gardener's controllers live in the machine's time."""
         return datetime.now(UTC)
+
+
+def _deleted(tree: Tree) -> bool:
+    """Its deletion has succeeded, and gardenlet's finalizer still holds it."""
+    last = shoots.last_operation(tree)
+    done = (last.get("type"), last.get("state")) == ("Delete", "Succeeded")
+    return done and "gardener" in tree["metadata"].get("finalizers", ())
 
 
 def _key(tree: Tree) -> Key:

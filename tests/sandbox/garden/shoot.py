@@ -175,7 +175,7 @@ def check_update(old: Tree, new: Tree) -> None:
     operation = last_operation(old)
     gone = deleting(old) and (operation.get("type"), operation.get("state")) == ("Delete", "Succeeded")
     if finalizers and not gone and "gardener" not in (new["metadata"].get("finalizers") or ()):
-        why = 'finalizer "gardener" cannot be removed because deletion has not been completed successfully yet'
+        why = 'finalizer "gardener" cannot be removed because shoot deletion has not completed successfully yet'
         raise forbidden(SHOOTS, name, why)
     if new["spec"] == old["spec"]:
         return
