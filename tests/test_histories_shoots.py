@@ -408,7 +408,8 @@ def test_a_secret_that_another_field_of_the_spec_names_is_kept(place: str) -> No
     }[place]
     with house() as h:
         old, _ = h.populate(1)
-        h.live.create_shoot(NAMESPACE, "odd", {}, {}, extra_spec=spec)
+        listed = {"odd": OLD} if place == "admission" else {}  # such a kubeconfig has to be listed as well
+        h.live.create_shoot(NAMESPACE, "odd", {}, listed, extra_spec=spec)
         w = h.wire()
         h.rotate(w)
 
