@@ -165,8 +165,18 @@ class RealGarden(Hands):
         return True
 
     def _protected(self, namespace: str) -> bool:
-        named = {name for tree in self._admin.all(SHOOTS, namespace) for name in shoots.secrets_named(tree)}
-        return all(
+        """The reference controller is through with Secrets and Shoots. Were a Shoot deleted in between, the Secret's finalizer
+        would stay for good."""
+        found = self._admin.all(SHOOTS, namespace)
+        named = {name for tree in found for name in shoots.secrets_named(tree)}
+        unseen = [
+            tree
+            for tree in found
+            if shoots.secrets_named(tree)
+            and not shoots.deleting(tree)
+            and secrets.REFERENCE_PROTECTION not in tree["metadata"].get("finalizers", ())
+        ]
+        return not unseen and all(
             (secrets.REFERENCE_PROTECTION in tree["metadata"].get("finalizers", ())) == (tree["metadata"]["name"] in named)
             for tree in self._admin.all(SECRETS, namespace)
         )

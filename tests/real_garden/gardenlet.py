@@ -213,10 +213,13 @@ class Gardenlet:
 
     def _finalized(self, key: Key, tree: Tree) -> Tree:
         """The Shoot carries gardenlet's finalizer: the API server puts none on."""
-        kept = tree["metadata"].get("finalizers", [])
+        metadata = tree["metadata"]
+        kept = metadata.get("finalizers", [])
         if shoots.deleting(tree) or "gardener" in kept:
             return tree
-        return self._api.patch(SHOOTS, *key, {"metadata": {"finalizers": [*kept, "gardener"]}}, manager="gardenlet")
+        # The reference controller adds one at the same time: none may be lost.
+        patch = {"metadata": {"finalizers": [*kept, "gardener"], "resourceVersion": metadata["resourceVersion"]}}
+        return self._api.patch(SHOOTS, *key, patch, manager="gardenlet")
 
     def _release(self, key: Key) -> None:
         """The deleted Shoot may go. Another controller changes its finalizers as well: a conflict is tried again."""
