@@ -110,7 +110,7 @@ CASES = (
         gate="secrets_are_ours_to_delete",
         state=draining,
         plant=Scene.own,
-        says="belongs to SealedSecret (ownerReference ar-credentials), which would re-create it: remove it at the source",
+        says="belongs to Sealed Secrets ar-credentials (ownerReference SealedSecret/ar-credentials), which would re-create it: remove",
         person="foreign-secret",
         heal=Scene.disown,
     ),

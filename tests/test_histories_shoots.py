@@ -425,7 +425,7 @@ def test_a_secret_that_another_field_of_the_spec_names_is_kept(place: str) -> No
             }
         },
     }[place]
-    with house() as h:
+    with house(policy=policy(settle=MINUTES)) as h:
         old, _ = h.populate(1)
         listed = {"odd": OLD} if place == "admission" else {}  # such a kubeconfig has to be listed as well
         h.live.create_shoot(NAMESPACE, "odd", {}, listed, extra_spec=spec)

@@ -88,6 +88,7 @@ def test_with_exactly_the_printed_role_two_rotations_run_through_to_the_end_of_t
 # --- nothing superfluous ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("right", [None, *GARDEN], ids=lambda right: str(right or "with all"))
 def test_without_any_one_of_its_verbs_the_old_key_does_not_end(right: permission.GardenRight | None) -> None:
     with house() as h:

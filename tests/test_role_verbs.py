@@ -28,7 +28,7 @@ SAYS = {
 }
 
 
-@pytest.fixture(params=["sandbox", pytest.param("real", marks=pytest.mark.real)])
+@pytest.fixture(params=[pytest.param("sandbox", marks=pytest.mark.slow), pytest.param("real", marks=pytest.mark.real)])
 def fleet(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Fleet]:
     if request.param == "sandbox":
         with real_fleet.on_sandbox(tmp_path) as built:
