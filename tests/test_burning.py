@@ -110,7 +110,7 @@ CASES = (
         gate="secrets_are_ours_to_delete",
         state=draining,
         plant=Scene.own,
-        says="belongs to Sealed Secrets ar-credentials (ownerReference SealedSecret/ar-credentials), which would re-create it: remove",
+        says="belongs to Sealed Secrets ar-credentials (ownerReference SealedSecret/ar-credentials), which would re-create it",
         person="foreign-secret",
         heal=Scene.disown,
     ),

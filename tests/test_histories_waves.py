@@ -219,7 +219,7 @@ def test_suspending_everything_suspends_every_credential() -> None:
 
 
 def test_a_shoot_that_falls_ill_after_it_settled_holds_the_rest() -> None:
-    """Components are looked at a minute after Succeeded: the failure budget counts them still."""
+    """Components are looked at a minute after Succeeded, and given ten to recover: the failure budget counts them still."""
     with house(policy=policy(growth=1.0)) as h:
         h.populate(4)
         slow(h)
@@ -231,13 +231,33 @@ def test_a_shoot_that_falls_ill_after_it_settled_holds_the_rest() -> None:
         assert patched(h)[0] == "shoot-0"
         h.live.behave(NAMESPACE, "shoot-0", healthy=False)
         h.live.reconcile(NAMESPACE, "shoot-0")
-        h.clock.advance(200)
+        h.clock.advance(700)
 
         record = on(h, w, record, 20)
 
         assert blocked(record).code == "failure-budget"
         assert "live/garden-acme/shoot-0: SystemComponentsHealthy False" in told(record)
         assert patched(h) == ["shoot-0", "shoot-1"]
+
+
+def test_a_cache_that_takes_minutes_to_come_back_asks_no_person() -> None:
+    """Each cache restarts with its new key; one whose volume was slow blocked the roll-out of a fleet."""
+    with house(policy=policy(growth=1.0)) as h:
+        h.populate(3)
+        slow(h)
+        w = h.wire()
+        record = on(h, w, until(h, w, begin(h, w), "Published"), 1)
+        h.live.behave(NAMESPACE, "shoot-0", healthy=False)
+        record = on(h, w, record, 20)
+        assert isinstance(record.rest, Wait)
+        assert patched(h) == ["shoot-0"]
+
+        h.live.behave(NAMESPACE, "shoot-0", healthy=True)
+        h.live.reconcile(NAMESPACE, "shoot-0")
+        record = h.carry(w, record.id)
+
+        assert isinstance(record.state, Done)
+        assert len(patched(h)) == 3
 
 
 def test_shoots_that_refuse_do_not_hold_up_those_behind_them() -> None:

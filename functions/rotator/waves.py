@@ -6,12 +6,16 @@ and must settle, then as many may be under way as `growth` times what has settle
 
 from collections import Counter
 from collections.abc import Collection, Iterable
+from datetime import datetime, timedelta
 
 import msgspec
 
 from rotator.memory import NOTHING, Memory
 from rotator.policy import Waves
 from rotator.shoot import Shoot, ShootRef, failing
+
+RECOVERY = timedelta(minutes=10)
+"""Gardener calls components ill after a minute; a volume that moves with its pod takes some (gardener.md, section 3)."""
 
 
 class Wave(msgspec.Struct, frozen=True):
@@ -30,10 +34,12 @@ def next_wave(
     limits: Waves,
     excused: Collection[ShootRef] = (),
     memory: Memory = NOTHING,
+    now: datetime | None = None,
 ) -> Wave:
     """The next Shoots to move of those `waiting`, given those that have `moved`; `excused` were waived by a person.
 
-    `memory`: a Shoot that settled after its move and is in its hourly reconcile is not under way again.
+    `memory`: a Shoot that settled after its move and is in its hourly reconcile is not under way again. `now`: a Shoot whose
+    components are ill has RECOVERY from its last reconcile until that is a failure; until then it is under way.
     """
     arrived = [shoot for shoot in moved if shoot.ref not in excused]
     settled = sum(1 for shoot in arrived if not memory.why_not_settled(shoot))
@@ -42,7 +48,7 @@ def next_wave(
     failures = [
         f"{shoot.ref}: {failing(shoot)}"
         for shoot in arrived
-        if fails_since_moved(shoot, rotation) and not shoot.ignored and not shoot.deleting
+        if fails_since_moved(shoot, rotation) and not recovering(shoot, now) and not shoot.ignored and not shoot.deleting
     ]
     if len(failures) > limits.failure_budget:
         held = f"{len(failures)} Shoots fail since they moved, the budget is {limits.failure_budget}: " + "; ".join(
@@ -70,6 +76,14 @@ def fails_since_moved(shoot: Shoot, rotation: str) -> bool:
     return (
         bool(failing(shoot)) and mark is not None and mark.rotation == rotation and shoot.observed_generation > mark.generation
     )
+
+
+def recovering(shoot: Shoot, now: datetime | None) -> bool:
+    """Its reconcile succeeded a moment ago and only its components are ill: a cache that restarts waits for its volume."""
+    operation = shoot.operation
+    if now is None or operation is None or operation.state != "Succeeded" or operation.at is None:
+        return False
+    return now < operation.at + RECOVERY
 
 
 def order_of(shoot: Shoot, limits: Waves) -> tuple[bool, bool, bool, bool, ShootRef]:

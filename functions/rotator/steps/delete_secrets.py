@@ -33,7 +33,7 @@ def delete_secrets(
     proof, survey = gather(record, order, world, now)
     if met := unmet(survey, order, world.books.records(order.credential)):
         return Next(state, (Fact("met", ", ".join(str(ref) for old in met for ref in old.secrets)),), met)
-    onward = move_on(record, order, survey, world) if not proof.unread else NOWHERE
+    onward = move_on(record, order, survey, world, now) if not proof.unread else NOWHERE
     if proof.secrets:
         facts, holds = ask(BEFORE_DELETING_A_SECRET, proof, order, now)
         if holds:

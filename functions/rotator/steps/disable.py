@@ -37,7 +37,7 @@ def disable_key(
     proof, survey = gather(record, order, world, now)
     _, holds = ask(BEFORE_DISABLING_A_KEY, proof, order, now)
     if holds:
-        onward = move_on(record, order, survey, world) if not proof.unread else NOWHERE
+        onward = move_on(record, order, survey, world, now) if not proof.unread else NOWHERE
         return rest(holds, proof, order, now, onward)
     fence = world.accounts.fence()
     if fence > state.fence:

@@ -34,7 +34,7 @@ def drain(
         return Next(Withdrawn(why=proof.still_wanted), (Fact("still_wanted", proof.still_wanted),))
     if met := unmet(survey, order, world.books.records(order.credential)):
         return Next(state, (Fact("met", ", ".join(str(ref) for old in met for ref in old.secrets)),), met)
-    onward = move_on(record, order, survey, world) if not proof.unread else NOWHERE
+    onward = move_on(record, order, survey, world, now) if not proof.unread else NOWHERE
     clear = not proof.references and not proof.unsettled and not proof.unread
     if clear and state.clear_since is None:
         return Next(
@@ -75,7 +75,7 @@ def rest(holds: tuple[Hold, ...], proof: Proof, order: Order, now: datetime, onw
     return Wait(until, (*(hold.why for hold in holds), *onward.words), proof.seen + onward.seen)
 
 
-def move_on(record: Record, order: RetirementOrder, survey: Survey, world: World) -> Onward:
+def move_on(record: Record, order: RetirementOrder, survey: Survey, world: World, now: datetime) -> Onward:
     """Shoots that still name old Secrets of this credential have moved to the wanted one; undated ones are marked."""
     records = world.books.records(order.credential)
     wanted = books.wanted(records)
@@ -101,6 +101,6 @@ def move_on(record: Record, order: RetirementOrder, survey: Survey, world: World
         for shoot in late
         if reverted(shoot, wanted.rotation, memory)
     ]
-    wave = move_wave(movable, moved, goal, record, order, survey, world, memory)
+    wave = move_wave(movable, moved, goal, record, order, survey, world, memory, now=now)
     told = (*words, *back, *wave.words, *(word for word in (wave.held, wave.dead) if word))
     return Onward(told, Memory().after(wave.shoots, wanted.rotation))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from rotator import books, owner
 from rotator.errors import Absent, Conflict, Denied
@@ -125,6 +126,8 @@ def move_wave(
     survey: Survey,
     world: World,
     memory: Memory,
+    *,
+    now: datetime,
 ) -> Moved:
     """The next wave names the goal's Secret, each Shoot by one patch, onto a key that was tried in this very activation.
 
@@ -142,7 +145,7 @@ def move_wave(
     while refusals < 2 * REFUSALS:
         chosen = movable if refusals < REFUSALS else elsewhere
         waiting = [shoot for shoot in chosen if shoot.ref.uid not in attempted and goal.there(shoot)]
-        wave = next_wave(waiting, arrived, goal.rotation, order.policy.waves, excused, memory)
+        wave = next_wave(waiting, arrived, goal.rotation, order.policy.waves, excused, memory, now)
         if wave.held or not wave.take:
             return Moved(patched, wave.under_way, wave.held, "", tuple(words), tuple(arrived[len(moved) :]))
         if not attempted and (dead := why_dead(goal, order, survey, world)):

@@ -53,7 +53,7 @@ def roll_out(
         # One that has used up its time to settle holds no place in a wave any more, unless it fails: another goes instead.
         hopeless = [s for s in moved if memory.why_not_settled(s) and not failing(s) and not hope(s, state, order, memory, now)]
         arrived = [shoot for shoot in moved if shoot not in hopeless]
-        wave = move_wave(movable, arrived, goal, record, order, survey, world, memory)
+        wave = move_wave(movable, arrived, goal, record, order, survey, world, memory, now=now)
         seen = memory.after((*survey.shoots, *wave.shoots), record.id, whole=whole)
         if wave.held:
             return Blocked("failure-budget", (wave.held,), f"rotator describe {record.id}")
