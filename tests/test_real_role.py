@@ -51,7 +51,6 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubernetes]:
         running.admin.ensure(NAMESPACES, {"metadata": {"name": NAMESPACE}})
         yield running
     finally:
-        running.admin.close()
         running.stop()
 
 

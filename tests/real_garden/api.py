@@ -86,12 +86,6 @@ class Api:
         parts = urlsplit(self.server)
         return http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=seconds, context=self.context)
 
-    def close(self) -> None:
-        """This thread's connection is closed; the next request opens another one."""
-        if (kept := getattr(self._mine, "kept", None)) is not None:
-            kept[0].close()
-            self._mine.kept = None
-
     # --- objects ---
 
     def get(self, kind: Kind, namespace: str, name: str) -> Tree:
