@@ -116,3 +116,33 @@ def test_nothing_begins_when_no_garden_answers() -> None:
         assert names(h, "shoot-0") == [OLD]
         assert "503" in told(record)
         assert record.attempts > 0
+
+
+def test_a_garden_without_gardeners_api_hides_no_other() -> None:
+    """The wrong kubeconfig: a cluster that knows no Shoots answered 404, and `discover` showed nothing at all."""
+    with house() as h:
+        two_gardens(h, Fault(service="garden:dev", method="LIST shoots", answer="404", text="page not found", times=0))
+        w = h.wire()
+
+        found = w.service.look(h.now())
+
+        assert [view.shoot.ref.name for view in found.credentials[0].shoots] == ["shoot-0"]
+        assert len(found.unread) == 1
+        assert "404" in found.unread[0]
+
+
+def test_a_garden_that_goes_down_among_its_secrets_is_no_garden_that_lost_them() -> None:
+    """Its Shoots were read and their Secrets not: nothing may be concluded about those, and nobody is moved on that ground."""
+    with house() as h:
+        _, fault = two_gardens(h)
+        h.faults.remove(fault)
+        w = h.wire()
+        record = until(h, w, begin(h, w), "Verified")
+        h.faults.add(Fault(service="garden:dev", method="GET secrets", answer="500", text="no leader", times=0))
+
+        record = on(h, w, record, 3)
+
+        assert names(h, "shoot-0") == [V1]
+        assert far(h) == [OLD]
+        assert isinstance(record.state, Published)
+        assert "500" in told(record)

@@ -59,16 +59,21 @@ def key_states(fleet: Fleet) -> list[str]:
     return sorted(key.state for key in account.user_managed() if key.state != "deleted")
 
 
-def unfinished(fleet: Fleet) -> int:
+def unfinished(fleet: Fleet) -> list[dict[str, Any]]:
     tree = fleet.cli("status", "-o", "json").tree
-    return sum(record["phase"] not in ENDS for one in tree["credentials"] for record in one["records"])
+    return [record for one in tree["credentials"] for record in one["records"] if record["phase"] not in ENDS]
+
+
+def fenced(record: dict[str, Any]) -> bool:
+    """A retirement of a key that we made waits until the token that created its Secrets is dead: ten minutes and more."""
+    return record["record"] == "retirement" and any("could be created until" in why for why in record["waits_for"])
 
 
 def test_a_command_that_is_killed_at_any_moment_harms_nobody(fleet: Fleet, landscape: Landscape) -> None:
     chance = random.Random(20261128)
     kills = failed = 0
     for _ in range(ROUNDS):
-        rotates = chance.random() < 0.4 and unfinished(fleet) < 3
+        rotates = chance.random() < 0.4 and len(unfinished(fleet)) < 3
         process = fleet.cli.begin(*(("rotate", "puller", "--reason", "chaos") if rotates else ("run", "--once")))
         time.sleep(chance.uniform(0.4, LONGEST))
         kills += process.poll() is None
@@ -76,15 +81,17 @@ def test_a_command_that_is_killed_at_any_moment_harms_nobody(fleet: Fleet, lands
         fleet.cli.said += process.communicate(timeout=30)
         failed += sum(1 for pull in fleet.cloud.pull_everywhere() if pull.fault)
 
-    ran = fleet.retire(tries=90)
+    ran = fleet.retire(tries=30)
 
-    assert ran.code == 0, ran.err
+    left = unfinished(fleet)
+    assert ran.code in {0, 2}, ran.err
+    assert all(fenced(record) for record in left), ran.out
     found = violations(fleet, landscape)
     figures.put("real_kills", value=kills, unit="kills", met=True)
     figures.put("real_kill_violations", value=len(found) + failed, unit="violations", goal=0, met=not found and not failed)
     assert found == []
     assert failed == 0
-    assert key_states(fleet) == ["enabled"]
+    assert key_states(fleet) == ["enabled"] * (1 + len(left))
     assert kills > ROUNDS / 2
 
 

@@ -4,7 +4,7 @@ Everything that decides about references decides on a survey, so that one lap as
 read is part of the result: it keeps gates shut.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rotator.errors import RotatorError, Transient, Unreadable
@@ -12,7 +12,7 @@ from rotator.key import Email, PublicKey
 from rotator.record import Place
 from rotator.secret import HeldSecret, SecretRef
 from rotator.shoot import Shoot
-from rotator.world import Garden, Move, World
+from rotator.world import Move, World
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,66 +90,70 @@ def look(places: Iterable[Place], world: World, also: Sequence[SecretRef] = ()) 
 
     Again: the same calls; nothing is changed. Raises: Transient for what may be readable soon.
     """
-    return _look(places, world, also, lambda garden, namespace: garden.bindings(namespace))
+    found = _Found(also, bound=True)
+    for place in sorted(set(places)):
+        found.add(place, world)
+    return found.survey()
 
 
 def look_around(places: Iterable[Place], world: World, also: Sequence[SecretRef] = (), *, bound: bool = False) -> Survey:
     """All Shoots of the places that answer, every Secret that they name, and the Secrets `also`: for reports and for moving.
 
     One Garden that is down must not keep the Shoots of the others on an old key. Bindings are asked for (`bound`) by reports
-    only: no cache takes its credential from one. Raises: Transient when no place answers at all.
+    only: no cache takes its credential from one. Raises: the fault of the first Garden when no place answers at all.
     """
-    return _look(places, world, also, lambda g, namespace: g.bindings(namespace) if bound else (), silent=Transient)
-
-
-def _look(
-    places: Iterable[Place],
-    world: World,
-    also: Sequence[SecretRef],
-    bindings: Callable[[Garden, str], Iterable[str]],
-    silent: type[RotatorError] = Unreadable,
-) -> Survey:
-    """`silent`: also what answers so is unread, not a fault of the whole look, as long as some place answers."""
-    shoots: list[Shoot] = []
-    secrets: dict[SecretRef, HeldSecret | None] = {}
-    unread: list[str] = []
-    bound: set[SecretRef] = set()
-    answers = False
-    down: dict[str, tuple[Transient, list[str]]] = {}
-    asked = sorted(set(places))
-    for place in asked:
-        garden = world.gardens.get(place.garden)
-        if garden is None:
-            unread.append(f"{place}: Garden {place.garden} is not configured any more")
-            continue
+    found = _Found(also, bound=bound)
+    down: dict[str, tuple[RotatorError, list[str]]] = {}
+    for place in sorted(set(places)):
         if place.garden in down:  # it was given its time once; a hundred namespaces must not each wait as long
             down[place.garden][1].append(place.namespace)
             continue
         try:
+            found.add(place, world)
+        except RotatorError as fault:
+            down[place.garden] = (fault, [])
+    if down and not found.answered:
+        raise next(iter(down.values()))[0]
+    found.unread += [f"{fault}" + (f"; not asked then: {', '.join(rest)}" if rest else "") for fault, rest in down.values()]
+    return found.survey()
+
+
+class _Found:
+    """What has been read so far."""
+
+    def __init__(self, also: Sequence[SecretRef], *, bound: bool) -> None:
+        self._also = also
+        self._asks_bindings = bound
+        self._shoots: list[Shoot] = []
+        self._secrets: dict[SecretRef, HeldSecret | None] = {}
+        self._bound: set[SecretRef] = set()
+        self.unread: list[str] = []
+        self.answered = False
+
+    def add(self, place: Place, world: World) -> None:
+        """One place more. Raises: what its Garden answered, but for Unreadable, which is noted."""
+        garden = world.gardens.get(place.garden)
+        if garden is None:
+            self.unread.append(f"{place}: Garden {place.garden} is not configured any more")
+            return
+        try:
             here = garden.shoots(place.namespace)
-            names = set(bindings(garden, place.namespace))
-        except (Unreadable, silent) as fault:
-            if isinstance(fault, Transient):
-                down[place.garden] = (fault, [])
-            else:
-                unread.append(str(fault))
-            continue
-        answers = True
-        shoots.extend(here)
-        bound |= {SecretRef(place.garden, place.namespace, name) for name in names}
+            names = set(garden.bindings(place.namespace)) if self._asks_bindings else set()
+        except Unreadable as fault:
+            self.unread.append(str(fault))
+            return
+        self.answered = True
+        self._shoots.extend(here)
+        self._bound |= {SecretRef(place.garden, place.namespace, name) for name in names}
         for shoot in here:
             names |= shoot.names()
-        names |= {ref.name for ref in also if (ref.garden, ref.namespace) == (place.garden, place.namespace)}
+        names |= {ref.name for ref in self._also if (ref.garden, ref.namespace) == (place.garden, place.namespace)}
         for name in sorted(names):
-            ref = SecretRef(place.garden, place.namespace, name)
             try:
-                secrets[ref] = garden.secret(place.namespace, name)
-            except (Unreadable, silent) as fault:
-                if isinstance(fault, Transient):
-                    down[place.garden] = (fault, [])
-                    break
-                unread.append(str(fault))
-    if down and not answers:
-        raise next(iter(down.values()))[0]
-    unread += [f"{fault}" + (f"; not asked then: {', '.join(rest)}" if rest else "") for fault, rest in down.values()]
-    return Survey(tuple(shoots), secrets, tuple(unread), frozenset(bound))
+                self._secrets[SecretRef(place.garden, place.namespace, name)] = garden.secret(place.namespace, name)
+            except Unreadable as fault:
+                self.unread.append(str(fault))
+
+    def survey(self) -> Survey:
+        """All of it."""
+        return Survey(tuple(self._shoots), self._secrets, tuple(self.unread), frozenset(self._bound))
