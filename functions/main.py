@@ -1,7 +1,7 @@
 """The entry points, nothing else. One source, four functions; each loads only what its door needs.
 
-All four are HTTP functions, those that Pub/Sub pushes to as well: functions-framework's CloudEvent wrapper answers garbage with a
-page that repeats every header, loses the subscription and the delivery attempt, and cannot take both forms of a push.
+All four are HTTP functions, those that Pub/Sub pushes to as well: functions-framework's CloudEvent wrapper answers garbage with
+a page that repeats every header, loses the subscription and the delivery attempt, and cannot take both forms of a push.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ from rotator.doors import server
 
 @functions_framework.http
 def schedule(request: Any) -> Any:
-    """From Cloud Scheduler, every few minutes: what is due has begun, and a message is out for every record that should wake."""
+    """From Cloud Scheduler, every few minutes: what is due has begun; a message is out for each record that should wake."""
     return server.answer(request, "schedule")
 
 
