@@ -1,0 +1,22 @@
+"""The one service of this process: opened at the first request that needs it, then shared by all threads and requests."""
+
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rotator.wiring import Wired
+
+_lock = threading.Lock()
+_opened: "Wired | None" = None
+
+
+def opened(environment: Mapping[str, str]) -> "Wired":
+    """The service that the environment describes; the same one for every request. Raises: Invalid."""
+    global _opened  # noqa: PLW0603 - one per process is the point
+    with _lock:
+        if _opened is None:
+            from rotator import wiring
+
+            _opened = wiring.open(None, environment)
+        return _opened
