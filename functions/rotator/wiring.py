@@ -57,7 +57,9 @@ class Wired(Neighbours):
         lines, access = self.lines(), self.access()
         return World(
             accounts=iam.IamAccounts(lines.channel(iam.HOST), lines.http, access, self.clock),
-            staging=staging.SecretManagerStaging(lines.channel(staging.HOST), access, self.staging.get(credential or "", "")),
+            staging=staging.SecretManagerStaging(
+                lines.channel(staging.HOST), access, self.staging.get(credential or "", ""), self.settings.expiry_topic
+            ),
             gardens=self.gardens(),
             registry=registry.ArtifactRegistry(lines.http, self.clock),
             usage=usage.MonitoringUsage(lines.channel(usage.HOST), access),
