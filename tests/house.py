@@ -34,6 +34,7 @@ BASE = "puller-acme-prod"
 HOST = "europe-docker.pkg.dev"
 IMAGE = "acme-prod/images/app"
 NAMESPACE = "garden-acme"
+TOPIC = "projects/acme-prod/topics/key-expiry"
 USER = "system:serviceaccount:garden-acme:rotator"
 
 POLICY = Policy(
@@ -79,6 +80,7 @@ class House:
 
     folder: Path
     policy: Policy = POLICY
+    topic: str = TOPIC
     clock: Clock = field(default_factory=Clock)
     operations: Operations = field(default_factory=Operations)
     faults: Faults = field(default_factory=Faults)
@@ -167,6 +169,7 @@ class House:
                 settings.AccountSettings(email=EMAIL, project=PROJECT, base=BASE, staging_project=PROJECT, policy=self.policy),
             ),
             sandbox=settings.SandboxSettings(grpc=self.google.grpc_address, http=f"http://{self.google.http_address}"),
+            expiry_topic=self.topic,
         )
 
     def wire(self) -> Wired:

@@ -77,6 +77,7 @@ CALLS: dict[str, tuple[Act, ...]] = {
     "accounts.create": (order, roll),
     "gardens.create_secret": (order, roll),
     "staging.destroy": (order, roll),
+    "staging.schedule": (order, roll),
     "gardens.move": (order, roll),
     "gardens.delete_secret": (order, roll, whole),
     "accounts.disable": (order, roll, whole),

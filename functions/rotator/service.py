@@ -1,7 +1,8 @@
 """The verbs that all doors share: what people and schedules may ask for. Each gives values back; none prints or sleeps."""
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -20,7 +21,7 @@ from rotator.record import (
     RetirementOrder,
     Waiver,
 )
-from rotator.runbook import Laps, run, suspended
+from rotator.runbook import CLAIM, Laps, run, suspended
 from rotator.shoot import ShootRef
 from rotator.states import Disabled, Disabling, Draining, Reenabled, Reenabling, name_of
 from rotator.store import Store, Suspension
@@ -41,18 +42,22 @@ class Service:
         make_world: Callable[[Email | None], World],
         before: Callable[[Sending], None] = lambda _: None,
         worker: str = "rotator",
+        claim: timedelta = CLAIM,
     ) -> None:
         """Talk to nobody yet.
 
         `make_world`: neighbours for one account, or to look at all, with one fresh token that is never refreshed.
-        `before`: asked ahead of every mutating call; it keeps the pace.
+        `before`: asked ahead of every mutating call; it keeps the pace. `worker`: a name that no other service has; each
+        activation adds a number of its own. `claim`: how long an activation that says nothing holds its record.
         """
         self.installation = installation
         self.charges = tuple(charges)
         self.places = tuple(places)
         self.store = store
         self.ledger = Ledger(store, places)
-        self.worker = worker
+        self._worker = worker
+        self._activations = itertools.count(1)
+        self._claim = claim
         self._make_world = make_world
         self._before = before
 
@@ -159,7 +164,9 @@ class Service:
                 raise Halted(held)
             self._before(sending)
 
-        yield from run(record_id, guarded(self._make_world(credential), before), self.store, laps, self.worker)
+        world = guarded(self._make_world(credential), before)
+        worker = f"{self._worker}:{next(self._activations)}"
+        yield from run(record_id, world, self.store, laps, worker, self._claim)
 
     def due(self, now: datetime) -> tuple[str, ...]:
         """Ids of records that should be carried on now."""

@@ -4,7 +4,7 @@ What would be dangerous to guess has no default: installation, Gardens, namespac
 (kubeconfig, CA, token file) are not opened here: the client that needs one says what is wrong with it.
 
 Environment: ROTATOR_CONFIG (the file), ROTATOR_STATE (the embedded store), XDG_CONFIG_HOME, XDG_STATE_HOME, HOME, whatever a
-`token_env` names, and what Cloud Run sets.
+`token_env` names, ROTATOR_EXPIRY_TOPIC (see Settings), and what Cloud Run sets.
 """
 
 from collections.abc import Mapping
@@ -123,7 +123,10 @@ class SandboxSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that was decided outside. `file`: where it was read; `store`: the embedded store's file."""
+    """Everything that was decided outside. `file`: where it was read; `store`: the embedded store's file.
+
+    `expiry_topic`: where Secret Manager announces that a key becomes due, projects/P/topics/T; empty: nowhere.
+    """
 
     file: Path
     store: Path
@@ -132,6 +135,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     garden: tuple[GardenSettings, ...]
     account: tuple[AccountSettings, ...]
     sandbox: SandboxSettings | None = None
+    expiry_topic: str = ""
 
 
 class _File(msgspec.Struct, frozen=True, kw_only=True):
@@ -171,6 +175,7 @@ def load(path: Path | None, environment: Mapping[str, str]) -> Settings:
             _filled(account, policy, content.staging_project) for account, policy in zip(content.account, policies, strict=True)
         ),
         sandbox=content.sandbox,
+        expiry_topic=settings_rules.topic("ROTATOR_EXPIRY_TOPIC", environment),
     )
 
 
