@@ -16,6 +16,7 @@ from checker import Checker
 from rotator import settings
 from rotator import world as protocol
 from rotator.clients.garden import KubernetesGarden, Login
+from rotator.deployment import Deployment
 from rotator.key import Email
 from rotator.policy import Policy, Waits, Waves
 from rotator.record import Blocked, Record, Wait
@@ -153,7 +154,6 @@ class House:
         return settings.Settings(
             file=self.folder / "rotator.toml",
             store=self.folder / "state.db",
-            on_cloud_run=False,
             installation="acme",
             garden=tuple(
                 settings.GardenSettings(
@@ -169,7 +169,7 @@ class House:
                 settings.AccountSettings(email=EMAIL, project=PROJECT, base=BASE, staging_project=PROJECT, policy=self.policy),
             ),
             sandbox=settings.SandboxSettings(grpc=self.google.grpc_address, http=f"http://{self.google.http_address}"),
-            expiry_topic=self.topic,
+            deployment=Deployment(expiry_topic=self.topic),
         )
 
     def wire(self) -> Wired:

@@ -22,8 +22,8 @@ from checker import Checker
 from crashes import Crash, StoreDoor, guarded
 from real_fleet import EMAIL, HOST, Fleet, history, on_real
 from real_garden.landscape import Landscape
-from rotator.cli.laps import PatientLaps
 from rotator.key import Email
+from rotator.laps import PatientLaps
 from rotator.ledger import Ledger
 from rotator.record import Record, decode
 from rotator.settings import load

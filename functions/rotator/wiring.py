@@ -58,7 +58,10 @@ class Wired(Neighbours):
         return World(
             accounts=iam.IamAccounts(lines.channel(iam.HOST), lines.http, access, self.clock),
             staging=staging.SecretManagerStaging(
-                lines.channel(staging.HOST), access, self.staging.get(credential or "", ""), self.settings.expiry_topic
+                lines.channel(staging.HOST),
+                access,
+                self.staging.get(credential or "", ""),
+                self.settings.deployment.expiry_topic,
             ),
             gardens=self.gardens(),
             registry=registry.ArtifactRegistry(lines.http, self.clock),
@@ -92,7 +95,7 @@ class Wired(Neighbours):
         Not on Cloud Run, whose instances share one name and cannot see each other's processes: a living claim would be taken
         for a dead one.
         """
-        if self.settings.on_cloud_run:
+        if self.settings.deployment.cloud_run:
             return
         here = os.uname().nodename
         for envelope in self.store.all():
