@@ -21,6 +21,7 @@ from rotator.states import Disabled, Verified
 from rotator.wiring import Wired
 from sandbox.door import Refused
 from test_crash_matrix import first_key, help_out, look_around, order, order_back, roll, whole
+from zombie_table import unforeseen
 
 pytestmark = pytest.mark.timeout(1200)
 
@@ -194,6 +195,7 @@ def history(
         whole(lived_in, wired)
         help_out(lived_in, wired)
         wrong += judged(lived_in, wired, foreign)
+        wrong += [strange] if call and (strange := unforeseen(call, late.outcome)) else []
         return Row(late.label, stage, policy, late.outcome, tuple(wrong)), late.passed, late.checkpoints
 
 
@@ -310,6 +312,7 @@ def test_a_mark_that_arrives_late_does_no_harm(stage: str) -> None:
                     lived_in.carry(wired, record.id, most=3)
             lived_in.live.maintenance(NAMESPACE, "quiet")
         wrong = judged(lived_in, wired, foreign, idle={"quiet"})
+        wrong += [strange] if (strange := unforeseen("gardens.mark", late.outcome)) else []
         put(f"mark {stage}", [Row(late.label, stage, "fast", late.outcome, tuple(wrong))])
 
         assert late.outcome
