@@ -186,3 +186,54 @@ def claimed_by(lived_in: House, wired: Wired, record_id: str) -> str:
     running.close()  # type: ignore[attr-defined]  # a generator
     assert found is not None
     return found.claimed_by
+
+
+def test_what_a_paused_worker_writes_into_the_store_is_lost() -> None:
+    """Its claim ran out, another worker holds the record; then it sends, one by one, what it might have prepared."""
+    with ordered() as (lived_in, wired, record_id):
+        store, then = wired.store, lived_in.now()
+        zombie = store.claim(record_id, "zombie", then, then + CLAIM)
+        assert zombie is not None
+        out_of_time(lived_in)
+        now = lived_in.now()
+        holder = store.claim(record_id, "holder", now, now + CLAIM)
+        assert holder is not None
+
+        assert store.save(zombie, worker="zombie", revision=zombie.revision) is None
+        assert store.save(zombie, worker="zombie", revision=holder.revision) is None
+        assert store.replace(zombie, revision=zombie.revision) is None
+        assert not store.create(zombie)
+        assert not store.extend(record_id, "zombie", now + 10 * CLAIM)
+        store.release(record_id, "zombie")
+        assert store.claim(record_id, "zombie", then, then + CLAIM) is None
+        assert store.get(record_id) == holder
+        store.release(record_id, "holder")
+        late = store.claim(record_id, "zombie", then, then + CLAIM)
+        assert late is not None
+        assert store.claim(record_id, "anybody", now, now + CLAIM) is not None
+
+        first = store.reserve("live", 5, now, 1.0)
+        store.reserve("live", 5, then, 1.0)
+        assert store.reserve("live", 5, now, 1.0) == first + timedelta(seconds=10)
+        wired.service.suspend("*", now, by="jo", why="an incident")
+        wired.service.suspend("*", then, by="zombie", why="an hour ago")
+        assert len(store.suspensions()) == 1
+        assert wired.service.resume("*")
+
+
+def test_a_wake_up_too_many_is_refused() -> None:
+    """A message that was published twice, or an hour late: the record is held, or has nothing to do yet."""
+    with ordered() as (lived_in, wired, record_id):
+        first = wired.service.run(record_id, Laps(lived_in.clock))
+        next(first)
+        beside = list(wired.service.run(record_id, Laps(lived_in.clock)))
+        list(first)
+        lived_in.carry(wired, record_id)
+        books = wired.store.get(record_id)
+        after = list(wired.service.run(record_id, Laps(lived_in.clock)))
+        again = wired.store.get(record_id)
+
+        assert (beside, after) == ([], [])
+        assert books is not None
+        assert again is not None
+        assert again.body == books.body

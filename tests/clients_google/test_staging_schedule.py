@@ -111,7 +111,7 @@ def test_a_topic_that_secret_manager_may_not_use_names_the_command(staged: Neigh
         staged.staging.schedule(BASE, "prod", day(staged))
 
     number = message(staged).name.split("/")[1]
-    assert refusal.value.code == "no-event"
+    assert refusal.value.code == "staging-permission"
     assert refusal.value.next_command == (
         f"gcloud pubsub topics add-iam-policy-binding {TOPIC}"
         f" --member serviceAccount:service-{number}@gcp-sa-secretmanager.iam.gserviceaccount.com --role roles/pubsub.publisher"

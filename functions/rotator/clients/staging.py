@@ -223,5 +223,7 @@ def _unannounced(fault: exceptions.GoogleAPICallError, attempt: Attempt, *, topi
     grant, code = publishing(topic, number), fault.grpc_status_code
     why = f"there is no topic {topic}, or Secret Manager may not publish there"
     return Permanent(
-        f"{attempt.what}: {code.name if code else 'refused'}: {why}; grant it: {grant}", code="no-event", next_command=grant
+        f"{attempt.what}: {code.name if code else 'refused'}: {why}; grant it: {grant}",
+        code="staging-permission",
+        next_command=grant,
     )
