@@ -14,7 +14,6 @@ from typing import Any
 
 from checker import Checker
 from rotator import settings
-from rotator import world as protocol
 from rotator.clients.garden import KubernetesGarden, Login
 from rotator.deployment import Deployment
 from rotator.key import Email
@@ -230,7 +229,7 @@ class _Around(Wired):
     def world(self, credential: Email | None = None) -> World:
         return self._built.around(super().world(credential))
 
-    def gardens(self) -> dict[str, protocol.Garden]:
+    def gardens(self) -> dict[str, KubernetesGarden]:
         for name, garden in self._built.gardens.items():
             if name not in self._gardens:
                 login = Login.server(garden.address, None, partial(garden.issue_token, USER))

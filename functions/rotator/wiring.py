@@ -63,7 +63,7 @@ class Wired(Neighbours):
                 self.staging.get(credential or "", ""),
                 self.settings.deployment.expiry_topic,
             ),
-            gardens=self.gardens(),
+            gardens={name: garden.activation() for name, garden in self.gardens().items()},
             registry=registry.ArtifactRegistry(lines.http, self.clock),
             usage=usage.MonitoringUsage(lines.channel(usage.HOST), access),
             books=Ledger(self.store, self.places),
