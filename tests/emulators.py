@@ -65,7 +65,7 @@ class Emulator:
         """It answers. Raises: Unavailable, real_garden.process.Failed."""
         port = free_port()
         line = command(name, port)
-        self.address = f"127.0.0.1:{port}"
+        self.name, self.address = name, f"127.0.0.1:{port}"
         self.process = Process(f"{name} emulator", line, folder / f"{name}.log")
         try:
             self.process.wait_until(self._answers, seconds=90)

@@ -27,12 +27,12 @@ def handle(asked: Asked, environment: Mapping[str, str]) -> Said:
     try:
         record_id = msgspec.json.decode(message.data, type=Wake).record
     except (msgspec.DecodeError, msgspec.ValidationError):
-        return _nothing(message.id, "poison: it names no record")
+        return _nothing(message.id, "poison: it names no record", "WARNING")
     wired = house.opened(environment)
     try:
         record = wired.service.record(record_id)
     except (Invalid, Unreadable) as fault:
-        return _nothing(message.id, f"{fault}")
+        return _nothing(message.id, f"{fault}", "WARNING")
     if not record.unfinished or record.blocked:
         return _nothing(message.id, f"{record.id} has nothing to do")
     wired.hear()
@@ -46,7 +46,7 @@ def handle(asked: Asked, environment: Mapping[str, str]) -> Said:
     return tree(200, {"kind": "worked", "record": record.id, "steps": steps})
 
 
-def _nothing(message_id: str, why: str) -> Said:
+def _nothing(message_id: str, why: str, severity: logs.Severity = "INFO") -> Said:
     """Acknowledged: sent again it would be the same."""
-    logs.line("WARNING", f"message {message_id} acknowledged: {why}", door="worker", message_id=message_id)
+    logs.line(severity, f"message {message_id} acknowledged: {why}", door="worker", message_id=message_id)
     return tree(200, {"kind": "ignored", "why": why})
