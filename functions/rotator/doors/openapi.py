@@ -92,7 +92,7 @@ SCHEMAS: Mapping[str, Shape] = {
         at=TIME,
         credentials=_list(
             credential=TEXT, mode=WORD, upstreams=TEXTS, wanted=WORD, rotation_begins=WHEN,
-            keys=TREES, secrets=TREES, shoots=TREES, in_the_way=TREES,
+            keys=TREES, secrets=TREES, shoots=TREES, in_the_way=TEXTS,
         ),
         shoots_without_credential={"type": "integer"},
         unread=TEXTS,
@@ -161,7 +161,7 @@ def _responses(route: "Route") -> Shape:
         location = {"Location": {"required": True, "schema": TEXT}}
         found["201"] = {"description": "It is in the books now.", "headers": location, **answer}
     refusals: tuple[int, ...] = OPEN if route.open else READING
-    refusals += (404,) if route.names or route.body else ()
+    refusals += (404,) if route.names or route.body or _query_parameters(route) else ()
     refusals += (409, 413, 415) if route.body else ()
     return found | {str(status): _ref("responses", str(status)) for status in sorted(set(refusals))}
 

@@ -109,9 +109,7 @@ def records(call: Call) -> Said:
     now = books.present(call.wired.clock.now(), every)
     ids = [record.id for record in every]
     if wanted.cursor and wanted.cursor not in ids:
-        raise Refused(
-            422, "query.cursor: no record has this id; begin without one", faults=["query.cursor: no record has this id"]
-        )
+        raise Refused(404, "query.cursor: no record has this id; begin without one")
     rest = every[ids.index(wanted.cursor) + 1 :] if wanted.cursor else every
     found = [record for record in rest if _wanted(record, wanted, rows.status_of(record, stops))]
     page = found[: wanted.limit]
