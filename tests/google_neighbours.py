@@ -23,6 +23,7 @@ EMAIL = Email("puller@acme.iam.gserviceaccount.com")
 HOST = "europe-docker.pkg.dev"
 REPOSITORY = "acme/images"
 IMAGE = "acme/images/app:latest"
+TOPIC = "projects/acme/topics/expiry"
 
 
 class Neighbours:
@@ -45,7 +46,7 @@ class Neighbours:
         self.token = AccessToken(from_metadata(self.http, google.http_address, self.clock))
         self._channels = [self.route.channel(host) for host in (IAM, SECRETS, METRICS)]
         self.accounts: Accounts = IamAccounts(self._channels[0], self.http, self.token, self.clock)
-        self.staging: Staging = SecretManagerStaging(self._channels[1], self.token, "acme")
+        self.staging: Staging = SecretManagerStaging(self._channels[1], self.token, "acme", TOPIC)
         self.usage: Usage = MonitoringUsage(self._channels[2], self.token)
         self.registry: Registry = ArtifactRegistry(self.http, self.clock)
 

@@ -24,6 +24,7 @@ WIRE = {
     "staging.prepare": ("secretmanager", "CreateSecret"),
     "staging.add": ("secretmanager", "AddSecretVersion"),
     "staging.destroy": ("secretmanager", "DestroySecretVersion"),
+    "staging.schedule": ("secretmanager", "UpdateSecret"),
     "accounts.upload": ("iam", "UploadServiceAccountKey"),
     "accounts.create": ("iam", "CreateServiceAccountKey"),
     "accounts.disable": ("iam", "DisableServiceAccountKey"),

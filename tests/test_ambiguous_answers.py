@@ -19,6 +19,7 @@ LOST: dict[str, tuple[str, Mint]] = {
     "staging.prepare": ("rotation", "upload"),
     "staging.add": ("rotation", "upload"),
     "staging.destroy": ("rotation", "upload"),
+    "staging.schedule": ("rotation", "upload"),
     "accounts.upload": ("rotation", "upload"),
     "accounts.create": ("rotation", "create"),
     "gardens.create_secret": ("rotation", "upload"),

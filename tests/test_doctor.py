@@ -133,7 +133,7 @@ def subjects(right: permission.GoogleRight) -> set[str]:
     staging = {f"{project}/registry-key-rotator-{base}" for base, project in WRITERS.items()}
     if right.on == "account":
         return accounts
-    return set(WRITERS.values()) if right.optional else staging
+    return set(WRITERS.values()) if right.on == "project" and right.optional else staging
 
 
 def make_staging(cloud: Cloud) -> None:

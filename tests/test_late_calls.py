@@ -6,20 +6,22 @@ none of them ("fast", what an emergency uses) everything happens within the life
 
 import functools
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 import pytest
 
 from crashes import Act, Crash, Trap, revived
 from ending import Ending
-from house import EMAIL, NAMESPACE, POLICY, House, Laps, house
+from house import BASE, EMAIL, NAMESPACE, POLICY, PROJECT, House, Laps, house
 from late import WIRE, LateCall, Row, put
 from rotator.errors import Invalid
 from rotator.policy import Policy, Waits
 from rotator.states import Disabled, Verified
 from rotator.wiring import Wired
+from sandbox.door import Refused
 from test_crash_matrix import first_key, help_out, look_around, order, order_back, roll, whole
+from zombie_table import unforeseen
 
 pytestmark = pytest.mark.timeout(1200)
 
@@ -77,6 +79,7 @@ CALLS: dict[str, tuple[Act, ...]] = {
     "accounts.create": (order, roll),
     "gardens.create_secret": (order, roll),
     "staging.destroy": (order, roll),
+    "staging.schedule": (order, roll),
     "gardens.move": (order, roll),
     "gardens.delete_secret": (order, roll, whole),
     "accounts.disable": (order, roll, whole),
@@ -192,6 +195,7 @@ def history(
         whole(lived_in, wired)
         help_out(lived_in, wired)
         wrong += judged(lived_in, wired, foreign)
+        wrong += [strange] if call and (strange := unforeseen(call, late.outcome)) else []
         return Row(late.label, stage, policy, late.outcome, tuple(wrong)), late.passed, late.checkpoints
 
 
@@ -224,7 +228,26 @@ def judged(lived_in: House, wired: Wired, foreign: str, idle: Collection[str] = 
         wrong.append(f"keys left on the account: {[key[:8] for key in left - {wanted}]}")
     if end.log.keys[foreign]["state"] != "enabled":
         wrong.append("the foreign key was touched")
+    if (said := announced(lived_in)) is not None and said not in (right := due(lived_in, wired)):
+        wrong.append(f"Secret Manager announces at {said}, the wanted key is due at {right}")
     return wrong
+
+
+def announced(lived_in: House) -> datetime | None:
+    """When Secret Manager will announce; None when it will not."""
+    try:
+        found = lived_in.google.secrets.find(f"projects/{PROJECT}/secrets/registry-key-rotator-{BASE}").message.rotation
+    except Refused:
+        return None
+    return found.next_rotation_time if "next_rotation_time" in found else None
+
+
+def due(lived_in: House, wired: Wired) -> tuple[datetime, ...]:
+    """When the wanted key becomes due; while its rotation is under way, the day of the one before is as good."""
+    found = wired.service.look(lived_in.now(), EMAIL).credentials[0]
+    rotations = [record for record in wired.service.records()[0] if record.kind == "rotation"]
+    keys = found.keys if any(record.unfinished for record in rotations) else [k for k in found.keys if k.role == "wanted"]
+    return tuple(lived_in.policy.starts_at(key.key.made_at, key.key.expires_at).replace(microsecond=0) for key in keys)
 
 
 @functools.cache
@@ -289,6 +312,7 @@ def test_a_mark_that_arrives_late_does_no_harm(stage: str) -> None:
                     lived_in.carry(wired, record.id, most=3)
             lived_in.live.maintenance(NAMESPACE, "quiet")
         wrong = judged(lived_in, wired, foreign, idle={"quiet"})
+        wrong += [strange] if (strange := unforeseen("gardens.mark", late.outcome)) else []
         put(f"mark {stage}", [Row(late.label, stage, "fast", late.outcome, tuple(wrong))])
 
         assert late.outcome

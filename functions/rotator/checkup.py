@@ -225,11 +225,12 @@ def _held(
         return
     for right in rights:
         if right.name in held:
-            yield Line(part=part, subject=subject, what=right.name, status="ok")
+            yield Line(part=part, subject=subject, what=right.name, status="ok", optional=right.optional)
         else:
             mend = where.bind(right.role, member)
             why = f"needed to {right.why}" if right.writes else f"needed for: {right.why}"
-            yield Line(part=part, subject=subject, what=right.name, status="missing", why=why, mend=mend)
+            line = Line(part=part, subject=subject, what=right.name, status="missing", why=why, mend=mend)
+            yield msgspec.structs.replace(line, optional=right.optional)
 
 
 def _usage(project: str, usage: Callable[[str], None]) -> Line:

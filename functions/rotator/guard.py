@@ -12,7 +12,7 @@ from rotator.world import Accounts, Books, Garden, Registry, Staging, Usage, Wor
 
 MUTATING: dict[str, frozenset[str]] = {
     "accounts": frozenset({"upload", "create", "disable", "enable", "delete"}),
-    "staging": frozenset({"prepare", "add", "destroy"}),
+    "staging": frozenset({"prepare", "add", "destroy", "schedule"}),
     "gardens": frozenset({"create_secret", "judge", "move", "mark", "delete_secret"}),
     "registry": frozenset(),
     "usage": frozenset(),
@@ -22,7 +22,7 @@ MUTATING: dict[str, frozenset[str]] = {
 
 READING: dict[str, frozenset[str]] = {
     "accounts": frozenset({"account", "keys", "key", "generate", "fence"}),
-    "staging": frozenset({"read", "versions"}),
+    "staging": frozenset({"read", "versions", "topic"}),
     "gardens": frozenset({"shoots", "bindings", "secret", "fence"}),
     "registry": frozenset({"exchange", "pull"}),
     "usage": frozenset({"use"}),

@@ -114,7 +114,7 @@ class Resource(msgspec.Struct, frozen=True):
 
 
 class GoogleRight(msgspec.Struct, frozen=True, kw_only=True):
-    """A permission at Google. `role`: the smallest of Google's own roles with it. `optional`: without it, longer waits."""
+    """A permission at Google. `role`: the smallest of Google's own roles with it. `optional`: we do without, slower."""
 
     name: str
     on: Kind
@@ -166,6 +166,14 @@ GOOGLE = (
     GoogleRight(name="secretmanager.versions.list", on="secret", role=_MANAGER, why="find versions to destroy", writes=True),
     GoogleRight(
         name="secretmanager.versions.destroy", on="secret", role=_MANAGER, why="destroy what has been published", writes=True
+    ),
+    GoogleRight(
+        name="secretmanager.secrets.update",
+        on="secret",
+        role="roles/secretmanager.admin",
+        why="have Secret Manager announce the day on which a key becomes due",
+        writes=True,
+        optional=True,
     ),
     GoogleRight(
         name="secretmanager.secrets.create",

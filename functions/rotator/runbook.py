@@ -12,6 +12,7 @@ import msgspec
 
 from rotator import books
 from rotator.errors import Halted, Permanent, RotatorError, TokenExpired
+from rotator.guard import Sending, guarded
 from rotator.record import Blocked, Fact, Record, RotationOrder, Wait, decode, encode
 from rotator.states import (
     Creating,
@@ -166,23 +167,32 @@ def superseded(record: Record, by: str) -> Superseded:
     )
 
 
-def run(record_id: str, world: World, store: Store, laps: Laps, worker: str) -> Iterator[Record]:
+def run(record_id: str, world: World, store: Store, laps: Laps, worker: str, claim: timedelta = CLAIM) -> Iterator[Record]:
     """Each saved state of this record, until it ends, rests beyond the budget, blocks, or belongs to somebody else.
 
-    Again: at once is harmless, the claim refuses; later goes on from the newest checkpoint. A death counts as an attempt,
-    because the claim itself counts.
+    `worker`: a name that no other activation has, or one that wakes late frees the claim of the one that took over.
+    Before every write it is asked whether the record is still as this worker saved it: who was paused sends the one call that
+    was under way, and no other. Again: at once is harmless, the claim refuses; later goes on from the newest checkpoint. A
+    death counts as an attempt, because the claim itself counts.
     """
     now = laps.next(None)
     known = store.get(record_id)
     if now is None or known is None or decode(known.body).blocked:
         return
-    envelope = store.claim(record_id, worker, now, now + CLAIM)
-    if envelope is None:
+    claimed = store.claim(record_id, worker, now, now + claim)
+    if claimed is None:
         return
+    envelope = claimed
+
+    def still_ours(sending: Sending) -> None:
+        found = store.get(record_id)
+        if found is None or (found.claimed_by, found.revision) != (worker, envelope.revision):
+            raise Halted(f"{record_id} moved on without this worker; {sending.neighbour}.{sending.method} was not sent")
+
     try:
         record = msgspec.structs.replace(decode(envelope.body), attempts=envelope.attempts, revision=envelope.revision)
         while now is not None and record.unfinished:
-            after = lap(record, world, store, now)
+            after = lap(record, guarded(world, still_ours), store, now)
             saved = store.save(envelope_of(after, envelope), worker=worker, revision=envelope.revision)
             if saved is None:
                 return
@@ -191,7 +201,7 @@ def run(record_id: str, world: World, store: Store, laps: Laps, worker: str) -> 
             if isinstance(record.rest, Blocked) or (isinstance(record.rest, Wait) and record.rest.until > now + ACTIVATION):
                 return
             now = laps.next(record.rest.until if isinstance(record.rest, Wait) else None)
-            if now is None or not store.extend(record_id, worker, now + CLAIM):
+            if now is None or not store.extend(record_id, worker, now + claim):
                 return
     finally:
         store.release(record_id, worker)

@@ -1,7 +1,8 @@
 """The verbs that all doors share: what people and schedules may ask for. Each gives values back; none prints or sleeps."""
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -20,7 +21,7 @@ from rotator.record import (
     RetirementOrder,
     Waiver,
 )
-from rotator.runbook import Laps, run, suspended
+from rotator.runbook import CLAIM, Laps, run, suspended
 from rotator.shoot import ShootRef
 from rotator.states import Disabled, Disabling, Draining, Reenabled, Reenabling, name_of
 from rotator.store import Store, Suspension
@@ -41,18 +42,22 @@ class Service:
         make_world: Callable[[Email | None], World],
         before: Callable[[Sending], None] = lambda _: None,
         worker: str = "rotator",
+        claim: timedelta = CLAIM,
     ) -> None:
         """Talk to nobody yet.
 
         `make_world`: neighbours for one account, or to look at all, with one fresh token that is never refreshed.
-        `before`: asked ahead of every mutating call; it keeps the pace.
+        `before`: asked ahead of every mutating call; it keeps the pace. `worker`: a name that no other service has; each
+        activation adds a number of its own. `claim`: how long an activation that says nothing holds its record.
         """
         self.installation = installation
         self.charges = tuple(charges)
         self.places = tuple(places)
         self.store = store
         self.ledger = Ledger(store, places)
-        self.worker = worker
+        self._worker = worker
+        self._activations = itertools.count(1)
+        self._claim = claim
         self._make_world = make_world
         self._before = before
 
@@ -120,16 +125,19 @@ class Service:
             raise Invalid((f"rotating {credential}: no Shoot in scope uses it; see: rotator discover",))
         return orders.rotation(self.ledger, self.installation, charge, view, records, now, by=by, why=why, to=target)
 
-    def tick(self, now: datetime, only: Email | None = None) -> tuple[tuple[Record, ...], Inventory]:
+    def tick(self, now: datetime, only: Email | None = None, most: int | None = None) -> tuple[tuple[Record, ...], Inventory]:
         """What is due has begun: rotations in automatic mode, retirements in manual and automatic mode. Gives the new records.
 
         In manual mode a rotation that is urgent, because Shoots live on a dead key, is in the books and waits for a person.
         A place that cannot be read stops nothing: what it hides joins when it is seen, and keeps every gate shut until then.
+        `most`: with so many begun, the credentials that are left wait for the next tick.
         Again: nothing is due twice; ids are computed, so two schedules that tick at once begin the same record once.
         """
         found = self.look(now, only)
         begun: list[Record] = []
         for view in found.credentials:
+            if most is not None and len(begun) >= most:
+                break
             if view.charge is None or view.charge.policy.mode == "observe" or suspended(self.store, view.email):
                 continue
             records, unreadable = self.records(view.email)
@@ -159,7 +167,9 @@ class Service:
                 raise Halted(held)
             self._before(sending)
 
-        yield from run(record_id, guarded(self._make_world(credential), before), self.store, laps, self.worker)
+        world = guarded(self._make_world(credential), before)
+        worker = f"{self._worker}:{next(self._activations)}"
+        yield from run(record_id, world, self.store, laps, worker, self._claim)
 
     def due(self, now: datetime) -> tuple[str, ...]:
         """Ids of records that should be carried on now."""

@@ -18,3 +18,9 @@ def label_value(installation: str) -> str:
     if plain == installation:
         return plain
     return f"{plain[: LABEL_LIMIT - 9]}-{hashlib.sha256(installation.encode()).hexdigest()[:8]}"
+
+
+def publishing(topic: str, number: str) -> str:
+    """The command that lets Secret Manager's service agent of the project of this number publish to the topic."""
+    agent = f"service-{number}@gcp-sa-secretmanager.iam.gserviceaccount.com"
+    return f"gcloud pubsub topics add-iam-policy-binding {topic} --member serviceAccount:{agent} --role roles/pubsub.publisher"

@@ -5,6 +5,7 @@ one access token that is never refreshed: its expiry is the fence of everything 
 """
 
 import os
+import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
@@ -16,6 +17,7 @@ from rotator.key import Email
 from rotator.ledger import Ledger
 from rotator.neighbours import Neighbours
 from rotator.record import Place, Record
+from rotator.runbook import CLAIM
 from rotator.service import Service
 from rotator.settings import Settings, load
 from rotator.stores.sqlite import SqliteStore
@@ -24,12 +26,15 @@ from rotator.world import World
 PATIENT = timedelta(seconds=30)
 """A write slot that is further away is waited for in the record, not in the process."""
 
+LIFE = secrets.token_hex(4)
+"""This process, where number and machine do not tell: on Cloud Run every instance is called localhost and counts from one."""
+
 
 class Wired(Neighbours):
     """A service with all its neighbours behind it, and the clock that follows the servers."""
 
-    def __init__(self, settings: Settings, sleep: Callable[[float], None] = time.sleep) -> None:
-        """Open the store; connect nothing. `sleep` waits for write slots."""
+    def __init__(self, settings: Settings, sleep: Callable[[float], None] = time.sleep, claim: timedelta = CLAIM) -> None:
+        """Open the store; connect nothing. `sleep` waits for write slots; `claim`: see Service."""
         super().__init__(settings)
         self.store = SqliteStore(settings.store)
         self._sleep = sleep
@@ -41,7 +46,8 @@ class Wired(Neighbours):
             store=self.store,
             make_world=self.world,
             before=self.pace,
-            worker=f"{os.uname().nodename}:{os.getpid()}:{id(self)}",
+            worker=f"{os.uname().nodename}:{os.getpid()}:{LIFE}:{secrets.token_hex(4)}",
+            claim=claim,
         )
 
     def world(self, credential: Email | None = None) -> World:
@@ -51,8 +57,13 @@ class Wired(Neighbours):
         lines, access = self.lines(), self.access()
         return World(
             accounts=iam.IamAccounts(lines.channel(iam.HOST), lines.http, access, self.clock),
-            staging=staging.SecretManagerStaging(lines.channel(staging.HOST), access, self.staging.get(credential or "", "")),
-            gardens=self.gardens(),
+            staging=staging.SecretManagerStaging(
+                lines.channel(staging.HOST),
+                access,
+                self.staging.get(credential or "", ""),
+                self.settings.deployment.expiry_topic,
+            ),
+            gardens={name: garden.activation() for name, garden in self.gardens().items()},
             registry=registry.ArtifactRegistry(lines.http, self.clock),
             usage=usage.MonitoringUsage(lines.channel(usage.HOST), access),
             books=Ledger(self.store, self.places),
@@ -79,11 +90,17 @@ class Wired(Neighbours):
             self._sleep((slot - now).total_seconds())
 
     def release_dead(self) -> None:
-        """Claims that died with their process on this machine are released, so that nobody waits for their end."""
+        """Claims that died with their process on this machine are released, so that nobody waits for their end.
+
+        Not on Cloud Run, whose instances share one name and cannot see each other's processes: a living claim would be taken
+        for a dead one.
+        """
+        if self.settings.deployment.cloud_run:
+            return
         here = os.uname().nodename
         for envelope in self.store.all():
-            host, process, *_ = [*envelope.claimed_by.split(":"), ""]
-            if host == here and process.isdigit() and not _alive(int(process)):
+            host, process, life, *_ = [*envelope.claimed_by.split(":"), "", ""]
+            if host == here and process.isdigit() and not _alive(int(process), life):
                 self.store.release(envelope.id, envelope.claimed_by)
 
     def close(self) -> None:
@@ -92,7 +109,10 @@ class Wired(Neighbours):
         super().close()
 
 
-def _alive(process: int) -> bool:
+def _alive(process: int, life: str) -> bool:
+    """The process lives. One of our own number that is not us died before us: in containers numbers repeat."""
+    if process == os.getpid():
+        return life == LIFE
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -117,6 +117,14 @@ class Staging(Protocol):
         """Destroy the version; destroyed already is fine."""
         ...
 
+    def topic(self) -> str:
+        """Where Secret Manager announces that a key becomes due; empty: nowhere, and nothing is scheduled."""
+        ...
+
+    def schedule(self, base: str, installation: str, at: datetime) -> None:
+        """Set the time at which Secret Manager announces, if it is another. Raises: Absent, Permanent for a foreign mark."""
+        ...
+
 
 class Garden(Protocol):
     """One Garden cluster: Secrets and Shoots of its project namespaces."""

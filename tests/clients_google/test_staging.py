@@ -102,8 +102,8 @@ def test_a_version_that_cannot_be_destroyed_now_is_tried_again(staged: Neighbour
 
 def test_a_disabled_version_needs_a_person(staged: Neighbours) -> None:
     number = staged.staging.add(BASE, staged.accounts.generate())
-    _, version = staged.google.secrets.find_version(f"{NAME}/versions/{number}")
-    staged.google.secrets.change(version, secretmanager_v1.SecretVersion.State.DISABLED, "")
+    secret, version = staged.google.secrets.find_version(f"{NAME}/versions/{number}")
+    staged.google.secrets.change(secret, version, secretmanager_v1.SecretVersion.State.DISABLED, "")
 
     with pytest.raises(Permanent, match="gcloud secrets versions enable 1") as refusal:
         staged.staging.read(BASE, number)

@@ -105,6 +105,7 @@ class Cloud:
     def advance(self, seconds: float) -> None:
         """Time has passed, gardenlets have done what was due, and whoever renews kubeconfigs has renewed them."""
         self.clock.advance(seconds)
+        self.google.secrets.catch_up()
         for garden in self.gardens.values():
             garden.catch_up()
         if self._folder is not None:

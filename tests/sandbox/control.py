@@ -23,7 +23,7 @@ from sandbox.faults import Fault
 from sandbox.garden import secret as secrets
 from sandbox.garden.kind import SECRETS
 
-SERVICES = ("iam", "secrets", "monitoring", "oauth2", "registry")
+SERVICES = ("iam", "secrets", "notices", "monitoring", "oauth2", "registry")
 
 
 def state(cloud: Cloud) -> dict[str, Any]:

@@ -51,6 +51,8 @@ class Google:
         self.access.members.add(ROTATOR)
         self.iam = Iam(self.door, self.ring)
         self.secrets = SecretManager(self.door, self.ring)
+        self.notices = self.secrets.notices
+        self.door.before.append(self.secrets.catch_up)
         self.monitoring = Monitoring(self.iam, self.access, self.door)
         self.oauth2 = OAuth2(self.iam, self.access, self.door)
         self.metadata = Metadata(self.access, self.clock, ROTATOR)

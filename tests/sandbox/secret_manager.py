@@ -5,36 +5,29 @@ The protocol's own messages are the state, so labels, rotation and topics come b
 """
 
 import re
-import secrets
-import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from google.cloud import secretmanager_v1 as api
 
-from sandbox import keys
+from sandbox import keys, secret_schedule
 from sandbox.crc32c import crc32c
 from sandbox.door import Door, Refused
+from sandbox.secret_notices import Notices, topics_of
+from sandbox.secret_rules import check_etag, check_labels, new_etag, project_number
 
 State = api.SecretVersion.State
 _STATES = {State.ENABLED: "enabled", State.DISABLED: "disabled", State.DESTROYED: "destroyed"}
+_TOLD = {
+    State.ENABLED: "SECRET_VERSION_ENABLE",
+    State.DISABLED: "SECRET_VERSION_DISABLE",
+    State.DESTROYED: "SECRET_VERSION_DESTROY",
+}
 _SECRET = re.compile(r"projects/([^/]+)/secrets/([^/]+)")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
-_LABEL_KEY = re.compile(r"[a-z][a-z0-9_-]{0,62}")
-_LABEL_VALUE = re.compile(r"[a-z0-9_-]{0,63}")
 _MOST_BYTES = 64 * 1024
-_MOST_LABELS = 64
-
-
-def project_number(project: str) -> str:
-    """The number of a project; Secret Manager answers with it even when it was asked by id."""
-    return project if project.isdecimal() else str(100_000_000_000 + zlib.crc32(project.encode()))
-
-
-def new_etag() -> str:
-    """A quoted tag that no other object has had."""
-    return f'"{secrets.token_hex(7)}"'
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -64,6 +57,8 @@ class Secret:
     name: str
     message: Any
     versions: list[Version] = field(default_factory=list)
+    fired_at: datetime | None = None
+    """The time of its schedule that was told already."""
 
 
 class SecretManager:
@@ -75,6 +70,9 @@ class SecretManager:
         """How long `latest` goes on to mean the version before."""
         self.list_lag = 0.0
         """How long a list does not show a new version or a new secret."""
+        self.keeps_times = False
+        """A time without a period stays in the secret after it has come."""
+        self.notices = Notices(door.clock)
         self._door = door
         self._ring = ring
         self._secrets: dict[tuple[str, str], Secret] = {}
@@ -88,7 +86,7 @@ class SecretManager:
             raise Refused("INVALID_ARGUMENT", "The replication policy is required.")
         if any(member in wanted for member in ("ttl", "expire_time", "version_destroy_ttl")):
             raise Refused("UNIMPLEMENTED", "The sandbox knows no expiring secrets and no delayed destruction.")
-        _check_labels(dict(wanted.labels))
+        check_labels(dict(wanted.labels))
         project = match.group(1)
         place = (project_number(project), secret_id)
         if place in self._secrets:
@@ -97,9 +95,41 @@ class SecretManager:
         message.name = f"projects/{place[0]}/secrets/{secret_id}"
         message.create_time = self._door.clock.now()
         message.etag = new_etag()
+        topics = topics_of(message)
+        secret_schedule.check(message, self._door.clock.now(), self.notices, timed=True, topics=topics)
         secret = Secret(name=f"projects/{project}/secrets/{secret_id}", message=message)
         self._secrets[place] = secret
+        self.notices.configured(topics)
+        self.notices.tell("SECRET_CREATE", message)
         return secret
+
+    def update(self, secret: Secret, wanted: Any, paths: Sequence[str]) -> None:
+        """These fields are as wanted, and the etag is new.
+
+        Raises: Refused FAILED_PRECONDITION for another's etag; what `secret_schedule` refuses.
+        """
+        check_etag(secret.message, wanted.etag)
+        after = secret_schedule.updated(secret.message, wanted, paths)
+        check_labels(dict(after.labels))
+        topics = topics_of(after) if "topics" in paths else []
+        timed = bool({"rotation", "rotation.next_rotation_time"} & set(paths))
+        secret_schedule.check(after, self._door.clock.now(), self.notices, timed=timed, topics=topics)
+        after.etag = new_etag()
+        secret.message = after
+        secret.fired_at = None if timed else secret.fired_at
+        self.notices.configured(topics)
+        self.notices.tell("SECRET_UPDATE", after)
+
+    def catch_up(self) -> None:
+        """Every schedule whose time has come was told."""
+        with self._door.lock:
+            for secret in self._secrets.values():
+                told = secret.message.rotation.next_rotation_time
+                if told == secret.fired_at:
+                    continue
+                if secret_schedule.fire(secret.message, self._door.clock.now(), keep=self.keeps_times):
+                    secret.fired_at = told
+                    self.notices.tell("SECRET_ROTATE", secret.message)
 
     def find(self, name: str) -> Secret:
         """The secret of that name, by project id or number.
@@ -151,6 +181,7 @@ class SecretManager:
         )
         secret.versions.append(version)
         secret.message.etag = new_etag()
+        self.notices.tell("SECRET_VERSION_ADD", secret.message, message)
         return version
 
     def access(self, version: Version) -> bytes:
@@ -162,7 +193,7 @@ class SecretManager:
             raise _in_state(version)
         return version.payload
 
-    def change(self, version: Version, state: Any, etag: str) -> None:
+    def change(self, secret: Secret, version: Version, state: Any, etag: str) -> None:
         """The version has the state and a new etag; a destroyed one has lost its payload for ever.
 
         Raises: Refused FAILED_PRECONDITION for another's etag, or for a version that is destroyed already.
@@ -175,6 +206,7 @@ class SecretManager:
         if state == State.DESTROYED:
             version.payload = None
             version.message.destroy_time = self._door.clock.now()
+        self.notices.tell(_TOLD[state], secret.message, version.message)
 
     def delete(self, secret: Secret, etag: str) -> None:
         """The secret and all its versions are gone.
@@ -184,7 +216,8 @@ class SecretManager:
         check_etag(secret.message, etag)
         for version in secret.versions:
             if version.message.state != State.DESTROYED:
-                self.change(version, State.DESTROYED, "")
+                self.change(secret, version, State.DESTROYED, "")
+        self.notices.tell("SECRET_DELETE", secret.message, deleteType="REQUESTED")
         self._secrets = {place: one for place, one in self._secrets.items() if one is not secret}
 
     def listed(self, parent: str) -> list[Secret]:
@@ -214,21 +247,6 @@ def facts(secret: Secret, version: Version | None) -> dict[str, Any]:
     }
 
 
-def check_etag(message: Any, etag: str) -> None:
-    """Return only when no etag was sent or it is the present one.
-
-    Raises: Refused FAILED_PRECONDITION.
-    """
-    if etag and etag != message.etag:
-        raise Refused("FAILED_PRECONDITION", f"The etag of [{message.name}] does not match.")
-
-
 def _in_state(version: Version) -> Refused:
     text = f"Secret Version [{version.message.name}] is in {version.state.upper()} state."
     return Refused("FAILED_PRECONDITION", text)
-
-
-def _check_labels(labels: dict[str, str]) -> None:
-    wrong = [key for key, value in labels.items() if not (_LABEL_KEY.fullmatch(key) and _LABEL_VALUE.fullmatch(value))]
-    if wrong or len(labels) > _MOST_LABELS:
-        raise Refused("INVALID_ARGUMENT", f"Invalid labels: at most {_MOST_LABELS}, lower case; wrong: {wrong}.")

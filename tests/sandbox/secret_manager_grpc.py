@@ -39,6 +39,13 @@ class SecretManagerService:
                 run=self.create,
                 mutating=True,
             ),
+            "UpdateSecret": Rpc(
+                request=api.UpdateSecretRequest,
+                response=api.Secret,
+                target=lambda request: str(request.secret.name),
+                run=self.update,
+                mutating=True,
+            ),
             "GetSecret": _rpc(api.GetSecretRequest, api.Secret, self.get),
             "ListSecrets": _rpc(api.ListSecretsRequest, api.ListSecretsResponse, self.list_secrets, target="parent"),
             "DeleteSecret": _rpc(api.DeleteSecretRequest, Empty, self.delete, mutating=True),
@@ -87,6 +94,13 @@ class SecretManagerService:
         """A secret without versions."""
         self._access.require(caller, "secretmanager.secrets.create", request.parent)
         secret = self._store.create(request.parent, request.secret_id, request.secret)
+        note.facts = facts(secret, None)
+        return secret.message
+
+    def update(self, request: Any, caller: str, note: Note) -> Any:
+        """The fields that the mask names are as sent."""
+        secret = self._secret(request.secret.name, caller, "secrets.update")
+        self._store.update(secret, request.secret, request.update_mask.paths)
         note.facts = facts(secret, None)
         return secret.message
 
@@ -145,7 +159,7 @@ class SecretManagerService:
             if not request.name.rpartition("/")[2].isdecimal():
                 raise Refused("INVALID_ARGUMENT", "Aliases are good for get and access only.")
             secret, version = self._version(request.name, caller, verb)
-            self._store.change(version, state, request.etag)
+            self._store.change(secret, version, state, request.etag)
             note.facts = facts(secret, version)
             return version.message
 

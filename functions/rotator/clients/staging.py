@@ -4,6 +4,8 @@ Version numbers only: `latest`, aliases and lists may lag, "add, then access by 
 that changes something is sent twice; a version too many is worthless and is destroyed by number later.
 """
 
+from datetime import datetime
+from functools import partial
 from typing import Any
 
 import grpc
@@ -17,7 +19,7 @@ from rotator.clients.rpc import Attempt, Caller
 from rotator.clients.token import AccessToken
 from rotator.errors import Absent, Conflict, Exists, Permanent, RotatorError, Transient
 from rotator.key import PrivateKey
-from rotator.staged import LABEL, label_value, secret_id
+from rotator.staged import LABEL, label_value, publishing, secret_id
 
 HOST = "secretmanager.googleapis.com"
 """What the channel leads to."""
@@ -28,12 +30,13 @@ _DESTROYED = secretmanager.SecretVersion.State.DESTROYED
 class SecretManagerStaging:
     """The staging secrets of one project, by one worker with one access token. Safe for threads."""
 
-    def __init__(self, channel: grpc.Channel, token: AccessToken, project: str) -> None:
-        """`project`: where the staging secrets are; it need not be the project of the accounts."""
+    def __init__(self, channel: grpc.Channel, token: AccessToken, project: str, topic: str = "") -> None:
+        """`project`: where the staging secrets are; it need not be the project of the accounts. `topic`: see Staging.topic."""
         transport = SecretManagerServiceGrpcTransport(channel=channel)
         self._secrets: Any = secretmanager.SecretManagerServiceClient(transport=transport)
         self._caller = Caller(token, transport)
         self._project = project
+        self._topic = topic
 
     def prepare(self, base: str, installation: str) -> None:
         """Create the staging secret with the installation's mark, if it is not there."""
@@ -109,11 +112,38 @@ class SecretManagerStaging:
             if not self._is_destroyed(base, version):
                 raise Transient(f"{attempt.what}: its state does not allow that now; tried again later") from None
 
+    def topic(self) -> str:
+        """Where Secret Manager announces that a key becomes due; nobody is asked."""
+        return self._topic
+
+    def schedule(self, base: str, installation: str, at: datetime) -> None:
+        """Set the time at which Secret Manager announces, if it is another; other topics and a period of a person's stay.
+
+        The etag is that of the read just before: what arrives late meets another one as soon as anybody wrote meanwhile.
+        """
+        secret, mark = self._get(base), label_value(installation)
+        if (found := str(secret.labels.get(LABEL, ""))) != mark:
+            raise self._foreign(base, mark, found)
+        topics = [topic.name for topic in secret.topics]
+        if self._topic in topics and secret.rotation.next_rotation_time == at:
+            return
+        wanted: dict[str, Any] = {"name": self._secret(base), "etag": secret.etag, "rotation": {"next_rotation_time": at}}
+        paths = ["rotation.next_rotation_time"]
+        if self._topic not in topics:
+            wanted["topics"] = [{"name": name} for name in (*topics, self._topic)]
+            paths.append("topics")
+        request = {"secret": wanted, "update_mask": {"paths": paths}}
+        read = partial(_unannounced, topic=self._topic, number=str(secret.name).split("/")[1])
+        attempt = self._attempt("setting the next rotation time of", base, "secrets.update")
+        self._caller.call(lambda how: self._secrets.update_secret(request=request, **how), attempt, repeat=False, read=read)
+
     def _mark(self, base: str) -> str:
+        return str(self._get(base).labels.get(LABEL, ""))
+
+    def _get(self, base: str) -> Any:
         attempt = self._attempt("reading", base, "secrets.get")
         request = {"name": self._secret(base)}
-        found = self._caller.call(lambda how: self._secrets.get_secret(request=request, **how), attempt, repeat=True)
-        return str(found.labels.get(LABEL, ""))
+        return self._caller.call(lambda how: self._secrets.get_secret(request=request, **how), attempt, repeat=True)
 
     def _create(self, base: str, mark: str) -> None:
         request = {
@@ -180,3 +210,20 @@ def _state(fault: exceptions.GoogleAPICallError, attempt: Attempt) -> RotatorErr
     if isinstance(fault, exceptions.FailedPrecondition):
         return Conflict(f"{attempt.what}: it is not in a state for that")
     return None
+
+
+def _unannounced(fault: exceptions.GoogleAPICallError, attempt: Attempt, *, topic: str, number: str) -> RotatorError | None:
+    """The topic may be missing, or closed to Secret Manager's service agent; no document says how that is answered."""
+    text = fault.message or ""
+    refused = isinstance(fault, exceptions.PermissionDenied | exceptions.FailedPrecondition | exceptions.NotFound)
+    if isinstance(fault, exceptions.FailedPrecondition) and "etag" in text.lower():
+        return Transient(f"{attempt.what}: somebody changed it meanwhile; looked at again")
+    if not refused or (isinstance(fault, exceptions.PermissionDenied) and "secretmanager.secrets" in text):
+        return None
+    grant, code = publishing(topic, number), fault.grpc_status_code
+    why = f"there is no topic {topic}, or Secret Manager may not publish there"
+    return Permanent(
+        f"{attempt.what}: {code.name if code else 'refused'}: {why}; grant it: {grant}",
+        code="staging-permission",
+        next_command=grant,
+    )

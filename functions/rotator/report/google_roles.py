@@ -12,8 +12,10 @@ STAGING, USAGE = "registryKeyRotatorStaging", "registryKeyRotatorUsage"
 MEMBER = '"$MEMBER"'
 
 
-def commands(installation: str, charges: Sequence[Charge], staging: dict[str, str]) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Headlines, each with its commands. `staging`: the staging project of each account."""
+def commands(
+    installation: str, charges: Sequence[Charge], staging: dict[str, str], topic: str = ""
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Headlines, each with its commands. `staging`: the staging project of each account; `topic`: where it announces."""
     writers = [charge for charge in charges if charge.policy.mode != "observe"]
     observed = [charge for charge in charges if charge.policy.mode == "observe"]
     keys = permission.on_resource("account")
@@ -36,6 +38,10 @@ def commands(installation: str, charges: Sequence[Charge], staging: dict[str, st
                 *_roles(STAGING, "staging", permission.on_resource("secret"), {staging[c.email] for c in writers}),
                 *(line for charge in writers for line in _secret(installation, charge, staging[charge.email])),
             ),
+        ),
+        (
+            "Secret Manager publishes to the topic itself when a key becomes due; without this the schedule finds it",
+            tuple(line for each in sorted({staging[c.email] for c in writers}) if topic for line in _announcing(each, topic)),
         ),
         (
             "When a key was used last. Without this the longer wait (waits.unknown_use) applies",
@@ -83,6 +89,12 @@ def _secret(installation: str, charge: Charge, project: str) -> Iterator[str]:
     labels = f"{staged.LABEL}={staged.label_value(installation)}"
     yield f"gcloud secrets create {name} --project {project} --replication-policy automatic --labels {labels}"
     yield Resource("secret", name, project).bind(_path(project, STAGING), MEMBER)
+
+
+def _announcing(project: str, topic: str) -> Iterator[str]:
+    number = f"$(gcloud projects describe {project} --format 'value(projectNumber)')"
+    yield f"gcloud beta services identity create --service secretmanager.googleapis.com --project {project}"
+    yield staged.publishing(topic, number)
 
 
 def _path(project: str, role: str) -> str:

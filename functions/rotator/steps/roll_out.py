@@ -10,6 +10,7 @@ from rotator.secret import name
 from rotator.shoot import Shoot, failing, why_not_movable
 from rotator.states import Done, Left, Published, Verified
 from rotator.steps import Next
+from rotator.steps.announce import announce
 from rotator.steps.moving import Goal, mark_confined, move_wave, reverted, unmet, why_left
 from rotator.steps.publish import concerned, target
 from rotator.steps.sweep import sweep
@@ -84,6 +85,7 @@ def roll_out(
         Fact("rolled_out", f"{len(moved)} Shoots moved, {len(left)} left", numbers),
         *kept(moved, order),
         *sweep(state.key.staged, record, records, world),
+        *announce(state.key, record, order, world, now),
     )
     return Next(Done(key=state.key, secrets=state.secrets, fences=state.fences, moved=len(moved), left=tuple(left)), facts)
 

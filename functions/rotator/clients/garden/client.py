@@ -1,8 +1,10 @@
 """One Garden cluster, as steps ask for it: protocol `world.Garden` over HTTP."""
 
 import base64
+import copy
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Self
 
 import msgspec
 
@@ -35,6 +37,12 @@ class KubernetesGarden:
         self._clock = clock
         self._transport = Transport(name, login, clock)
         self._secrets = Reader(name)
+
+    def activation(self) -> Self:
+        """This Garden for one activation: the fence is its own, connections and what was decoded are shared."""
+        other = copy.copy(self)
+        other._transport = self._transport.activation()  # noqa: SLF001 - of our own kind
+        return other
 
     def shoots(self, namespace: str) -> tuple[Shoot, ...]:
         """All Shoots at one consistent read. Raises: Unreadable."""
