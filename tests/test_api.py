@@ -135,6 +135,7 @@ def test_retry_and_waive_are_evidence(here: Ground) -> None:
     assert "it is finished (Superseded)" in here.post(f"/records/{PULLER}-r1/retry", 409, reason="again")["detail"]
 
 
+@pytest.mark.slow  # half a minute of real commands
 def test_a_disabled_key_is_taken_back(here: Ground) -> None:
     """From order to Disabled by the command line, back by the api; the next round of the command line enables the key."""
     here.post("/rotations", 201, credential=PULLER, reason="test")

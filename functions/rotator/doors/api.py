@@ -34,12 +34,11 @@ def handle(asked: Asked, environment: Mapping[str, str]) -> Said:
             raise
         refusal = form.problem(401, fault.detail)
         return Said(401, refusal.body, refusal.content_type, {"WWW-Authenticate": "Bearer"})
-    found = route.pattern.fullmatch(asked.path)
     return route.act(
         Call(
             by=by,
             environment=environment,
-            names=found.groupdict() if found else {},
+            names=route.match(asked.path) or {},
             query=strict.query(asked, route.query),
             body=strict.body(asked, route.body) if route.body else None,
         )
@@ -49,7 +48,7 @@ def handle(asked: Asked, environment: Mapping[str, str]) -> Said:
 def _here(path: str) -> list[Route]:
     if len(path) > LONGEST_PATH:
         return []
-    return [route for route in ROUTES if route.pattern.fullmatch(path)]
+    return [route for route in ROUTES if route.match(path) is not None]
 
 
 def _reads(routes: list[Route]) -> bool:

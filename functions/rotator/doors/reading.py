@@ -1,7 +1,6 @@
 """What the api tells. Nothing here changes anything; all but one credential in detail is read from the books alone."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
 Status = Literal["Blocked", "Suspended", "Waiting", "Running", "Done"]
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True, kw_only=True):
     """One request, understood: who asks, the names in its path, its query and its body in their forms."""
 
     by: str

@@ -2,8 +2,6 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
 
 import msgspec
 
@@ -21,8 +19,7 @@ NAMES = {
 """Names in a path, and what they look like; another one is a 404."""
 
 
-@dataclass(frozen=True)
-class Route:
+class Route(msgspec.Struct, frozen=True):
     """One method of one path. `answer`: the schema of what it gives; `fresh`: it may answer 201."""
 
     method: str
@@ -35,15 +32,20 @@ class Route:
     open: bool = False
     fresh: bool = False
 
-    @cached_property
-    def pattern(self) -> re.Pattern[str]:
-        """What matches the path, with a group for each name in it."""
-        return re.compile(re.sub(r"\{(\w+)\}", lambda name: f"(?P<{name[1]}>{NAMES[name[1]]})", self.path))
-
     @property
     def names(self) -> tuple[str, ...]:
         """The names in the path."""
         return tuple(re.findall(r"\{(\w+)\}", self.path))
+
+    def match(self, path: str) -> dict[str, str] | None:
+        """The names that this path has; None for a path that is another's. Most are told by their begin, without a pattern."""
+        begin, name, _ = self.path.partition("{")
+        if not name:
+            return {} if path == self.path else None
+        if not path.startswith(begin):
+            return None
+        found = re.fullmatch(re.sub(r"\{(\w+)\}", lambda name: f"(?P<{name[1]}>{NAMES[name[1]]})", self.path), path)
+        return found.groupdict() if found else None
 
 
 def index(_: Call) -> Said:
