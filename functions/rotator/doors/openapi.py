@@ -131,7 +131,7 @@ def document(routes: "Sequence[Route]") -> Shape:
         "components": {
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
             "schemas": {**SCHEMAS, **{form.__name__: _plain(form) for form in _bodies(routes)}},
-            "responses": {str(status): _refusal(says) for status, says in REFUSALS.items()},
+            "responses": {str(status): _refusal(status, says) for status, says in REFUSALS.items()},
         },
     }
 
@@ -183,8 +183,10 @@ def _query_parameters(route: "Route") -> list[Shape]:
     ]
 
 
-def _refusal(says: str) -> Shape:
-    return {"description": says, "content": {PROBLEM: {"schema": _ref("schemas", "Problem")}}}
+def _refusal(status: int, says: str) -> Shape:
+    # A path with a line break never comes to us: the framework says 404 to it with a page of its own.
+    page: Shape = {"text/html": {"schema": TEXT}} if status == 404 else {}  # noqa: PLR2004
+    return {"description": says, "content": {PROBLEM: {"schema": _ref("schemas", "Problem")}, **page}}
 
 
 def _plain(form: type[msgspec.Struct]) -> Shape:
