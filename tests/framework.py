@@ -35,13 +35,16 @@ class Door:
     def __init__(self, target: str, log: Path, *, source: Path = SOURCE, **environment: str) -> None:
         """The door listens. Port 0 leaves the choice to the kernel, so no two doors ever want the same one.
 
-        `environment` is all that it knows beside PATH and HOME. Raises: real_garden.process.Failed with the end of its log.
+        `environment` is all that it knows beside PATH and a HOME of its own, the folder of its log.
+        Raises: real_garden.process.Failed with the end of its log.
         """
         self.log = log
         log.parent.mkdir(parents=True, exist_ok=True)
         log.touch()
         command = [sys.executable, "-m", "functions_framework", "--target", target, "--source", str(source)]
-        self.process = Process(f"door {target}", [*command, "--host", "127.0.0.1", "--port", "0"], log, _known(environment))
+        self.process = Process(
+            f"door {target}", [*command, "--host", "127.0.0.1", "--port", "0"], log, _known(environment, log.parent)
+        )
         try:
             self.process.wait_until(lambda: _LISTENS.search(self.said) is not None, seconds=60)
         except BaseException:
@@ -78,12 +81,10 @@ class _Stay(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def _known(environment: Mapping[str, str]) -> dict[str, str]:
-    known = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    # Info, because that is where gunicorn tells its port. Its first import would write bytecode into the source.
-    return {**known, "PYTHONPATH": str(ROOT / "functions"), "PYTHONDONTWRITEBYTECODE": "1", "GUNICORN_LOG_LEVEL": "info"} | {
-        **environment
-    }
+def _known(environment: Mapping[str, str], home: Path) -> dict[str, str]:
+    """Beside what was given: a home of its own, because gunicorn puts a socket there; info, because there it tells its port."""
+    known = {"HOME": str(home), "PYTHONPATH": str(ROOT / "functions"), "PYTHONDONTWRITEBYTECODE": "1"}
+    return {"PATH": os.environ["PATH"], **known, "GUNICORN_LOG_LEVEL": "info", **environment}
 
 
 @contextlib.contextmanager

@@ -6,3 +6,6 @@ the runbook; `runbook` strings them together; `inventory` and `service` serve th
 that `needs` and `checkup` look for. `settings` reads configuration, `neighbours` alone builds `clients`, `wiring` alone builds
 `stores`; `cli` and `main` are the doors. import-linter holds the order.
 """
+
+VERSION = "0.1.0"
+"""As in pyproject.toml; a function is deployed as source, so no installed metadata could tell."""

@@ -32,16 +32,7 @@ from rotator.states import (
     name_of,
 )
 from rotator.steps import Next
-from rotator.steps.delete_key import delete_key
-from rotator.steps.delete_secrets import delete_secrets
-from rotator.steps.disable import disable_key, hold, reenable, stay
-from rotator.steps.drain import drain
-from rotator.steps.mint import create, upload
-from rotator.steps.publish import publish
-from rotator.steps.roll_out import roll_out
-from rotator.steps.stage import stage
 from rotator.steps.sweep import staged_of
-from rotator.steps.verify import verify
 from rotator.store import Envelope, Store
 from rotator.world import World
 
@@ -72,9 +63,18 @@ class Laps(Protocol):
 
 
 def step(record: Record, world: World, now: datetime) -> "Next[Any] | Wait | Blocked | None":
-    """What the step of this state makes of it; None for a state that is final."""
+    """What the step of this state makes of it; None for a state that is final.
+
+    Steps are loaded here: who only reads the books, or puts an order into them, need not pay for them (10 ms of a cold start).
+    """
     order, state = record.order, record.state
     if isinstance(order, RotationOrder):
+        from rotator.steps.mint import create, upload
+        from rotator.steps.publish import publish
+        from rotator.steps.roll_out import roll_out
+        from rotator.steps.stage import stage
+        from rotator.steps.verify import verify
+
         match state:
             case Planned():
                 return stage(state, record, order, world, now)
@@ -90,6 +90,12 @@ def step(record: Record, world: World, now: datetime) -> "Next[Any] | Wait | Blo
                 return roll_out(state, record, order, world, now)
             case _:
                 return None
+
+    from rotator.steps.delete_key import delete_key
+    from rotator.steps.delete_secrets import delete_secrets
+    from rotator.steps.disable import disable_key, hold, reenable, stay
+    from rotator.steps.drain import drain
+
     match state:
         case Draining():
             return drain(state, record, order, world, now)

@@ -10,10 +10,11 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent.parent / "functions")]
 
 import figures  # noqa: E402
-from bench import calls, scan, startup  # noqa: E402
+from bench import calls, cold, scan, startup  # noqa: E402
 
 PARTS = (
     ("start-up of the command", startup.main),
+    ("cold start of the doors", cold.main),
     ("calls of a rotation and its retirement", calls.main),
     ("scan of 10,000 Shoots (a minute or two)", scan.main),
 )

@@ -2,9 +2,10 @@
 
 import argparse
 
+from rotator import books
 from rotator.cli import FINE
 from rotator.cli.desk import Desk
-from rotator.cli.telling import book_time, show
+from rotator.cli.telling import show
 from rotator.record import Record
 from rotator.store import EVERYTHING
 from rotator.wiring import Wired
@@ -13,7 +14,7 @@ from rotator.wiring import Wired
 def retry(asked: argparse.Namespace, desk: Desk) -> int:
     """The record goes on at the next `rotator run`."""
     with desk.opened() as wired:
-        now = book_time(wired.clock.now(), wired.service.records()[0])
+        now = books.present(wired.clock.now(), wired.service.records()[0])
         _tell(desk, wired, wired.service.retry(asked.id, now, by=desk.by, why=asked.reason))
     desk.say(f"{asked.id} may go on: rotator run")
     return FINE
@@ -45,7 +46,7 @@ def suspend(asked: argparse.Namespace, desk: Desk) -> int:
     """No write is sent any more."""
     with desk.opened() as wired:
         subject = wired.service.credential(asked.credential) if asked.credential else EVERYTHING
-        now = book_time(wired.clock.now(), wired.service.records()[0])
+        now = books.present(wired.clock.now(), wired.service.records()[0])
         wired.service.suspend(subject, now, by=desk.by, why=asked.reason)
     _tell_subject(desk, subject, suspended=True)
     desk.say(f"{_named(subject)} is suspended; go on with: rotator resume{_word(asked)}")
@@ -70,7 +71,7 @@ def _tell(desk: Desk, wired: Wired, record: Record) -> None:
 
     suspensions = wired.service.store.suspensions()
     records, _ = wired.service.records(record.order.credential)
-    now = book_time(wired.clock.now(), records)
+    now = books.present(wired.clock.now(), records)
     if desk.json:
         desk.tree(history.described(record, now, suspensions))
     else:

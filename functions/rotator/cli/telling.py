@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Collection, Iterable
 from datetime import datetime
 
+from rotator import books
 from rotator.cli import BLOCKED, FINE, PENDING, UNVERIFIED
 from rotator.cli.desk import Desk
 from rotator.errors import Invalid
@@ -20,7 +21,7 @@ def status(asked: argparse.Namespace, desk: Desk) -> int:
     with desk.opened() as wired:
         records, unreadable = wired.service.records()
         suspensions = wired.service.store.suspensions()
-        now = book_time(wired.clock.now(), records)
+        now = books.present(wired.clock.now(), records)
         only = {asked.word} & {record.id for record in records}
         if asked.word and not only:
             credential = wired.service.credential(asked.word)
@@ -41,7 +42,7 @@ def describe(asked: argparse.Namespace, desk: Desk) -> int:
     with desk.opened() as wired:
         record = wired.service.record(asked.id)
         suspensions = wired.service.store.suspensions()
-        now = book_time(wired.clock.now(), [record])
+        now = books.present(wired.clock.now(), [record])
     if desk.json:
         desk.tree(history.described(record, now, suspensions))
         return code_of([record])
@@ -141,8 +142,3 @@ def code_of(records: Iterable[Record]) -> int:
     if codes & UNVERIFIED_CODES:
         return UNVERIFIED
     return BLOCKED if codes else PENDING if every else FINE
-
-
-def book_time(now: datetime, records: Iterable[Record]) -> datetime:
-    """The present as the books know it: no server is asked here, but what was written down has happened."""
-    return max([now, *(entry.at for record in records for entry in record.evidence)])

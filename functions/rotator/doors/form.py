@@ -49,6 +49,7 @@ class Refused(Exception):
 
 TITLES = {
     400: "Bad request",
+    401: "Who asks?",
     403: "Forbidden",
     404: "Not found",
     405: "Method not allowed",
