@@ -12,11 +12,14 @@ from typing import Any
 
 import pytest
 
-from house import EMAIL, House, Laps, house
+from house import EMAIL, NAMESPACE, PROJECT, House, Laps, house
 from rotator import guard
+from rotator.errors import Transient
 from rotator.guard import Sending
+from rotator.key import KeyFile, KeyId
 from rotator.record import Record
 from rotator.runbook import CLAIM
+from rotator.secret import Draft, SecretRef
 from rotator.states import Done
 from rotator.wiring import Wired
 from rotator.world import World
@@ -237,3 +240,31 @@ def test_a_wake_up_too_many_is_refused() -> None:
         assert books is not None
         assert again is not None
         assert again.body == books.body
+
+
+def test_no_other_activation_moves_the_fence_of_a_create() -> None:
+    """The token that a create is sent with is the one whose end was saved, whoever else in this process has a newer one."""
+    with house() as lived_in:
+        lived_in.populate(1)
+        wired = lived_in.wire()
+        zombie, other = wired.world(EMAIL), wired.world(EMAIL)
+        account = zombie.accounts.account(EMAIL, PROJECT)
+        key_file = KeyFile(zombie.accounts.generate(), account, KeyId("a" * 40))
+        drafts = [
+            Draft(ref=SecretRef("live", NAMESPACE, f"late-{number}"), installation="acme", key_file=key_file)
+            for number in range(2)
+        ]
+
+        fence = zombie.gardens["live"].fence()
+        lived_in.clock.advance(3700)
+        wired.hear()
+        later = other.gardens["live"].fence()
+        assert fence is not None
+        assert later is not None
+        assert fence < lived_in.now() < later
+        with pytest.raises(Transient, match="401"):
+            zombie.gardens["live"].create_secret(drafts[0])
+        other.gardens["live"].create_secret(drafts[1])
+
+        there = [draft.ref.name for draft in drafts if other.gardens["live"].secret(NAMESPACE, draft.ref.name)]
+        assert there == ["late-1"]

@@ -1,7 +1,8 @@
 """From settings to a service: the store, and the world that each activation gets.
 
 A command that only reads the books never loads Google's or Kubernetes' libraries. Each activation gets a world of its own, with
-one access token that is never refreshed: its expiry is the fence of everything that activation burns.
+one access token that is never refreshed: its expiry is the fence of everything that activation burns. Tokens for Gardens are
+its own, too: another activation of the process cannot renew the one that a create was fenced with.
 """
 
 import os
@@ -60,7 +61,7 @@ class Wired(Neighbours):
             staging=staging.SecretManagerStaging(
                 lines.channel(staging.HOST), access, self.staging.get(credential or "", ""), self.settings.expiry_topic
             ),
-            gardens=self.gardens(),
+            gardens={name: garden.alone() for name, garden in self.gardens().items()},
             registry=registry.ArtifactRegistry(lines.http, self.clock),
             usage=usage.MonitoringUsage(lines.channel(usage.HOST), access),
             books=Ledger(self.store, self.places),

@@ -1,8 +1,10 @@
 """One Garden cluster, as steps ask for it: protocol `world.Garden` over HTTP."""
 
 import base64
+import copy
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Self
 
 import msgspec
 
@@ -35,6 +37,12 @@ class KubernetesGarden:
         self._clock = clock
         self._transport = Transport(name, login, clock)
         self._secrets = Reader(name)
+
+    def alone(self) -> Self:
+        """The same Garden for one activation: connections are shared, tokens are not, so that nobody else moves its fence."""
+        twin = copy.copy(self)
+        twin._transport = self._transport.alone()  # noqa: SLF001 - its own kind
+        return twin
 
     def shoots(self, namespace: str) -> tuple[Shoot, ...]:
         """All Shoots at one consistent read. Raises: Unreadable."""

@@ -1,5 +1,7 @@
 """Requests out, bytes in: the only file that sends something to a Garden."""
 
+import copy
+
 from rotator.clients import calls
 from rotator.clients.calls import ServerClock
 from rotator.clients.garden import errors
@@ -27,7 +29,14 @@ class Transport:
         self.tokens = Tokens(login.token, clock)
         self._client = ApiClient(login.configuration)
         self._host = str(login.configuration.host)
+        self._login = login
         self._clock = clock
+
+    def alone(self) -> "Transport":
+        """The same connections, with tokens of its own."""
+        twin = copy.copy(self)
+        twin.tokens = Tokens(self._login.token, self._clock)
+        return twin
 
     def read(self, request: Request, body: object = None) -> bytes:
         """The answer's body, after a few repeats if the server or the net asks for them. `body`: of a posted question."""
