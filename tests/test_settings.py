@@ -10,7 +10,7 @@ import pytest
 from rotator import settings_rules, toml
 from rotator.policy import Policy, Waits, text
 from rotator.settings import EXAMPLE, SandboxSettings, load
-from settings_texts import ACCOUNT, GOOD, HEAD, SANDBOX, SERVER, loaded
+from settings_texts import ACCOUNT, GOOD, HEAD, SANDBOX, SERVER, faults, loaded
 
 
 def test_the_example_is_accepted_and_dangerous_nothing_is_on(tmp_path: Path) -> None:
@@ -83,6 +83,20 @@ def test_private_keys_are_staged_in_the_accounts_own_project_unless_said(
     account = loaded(tmp_path, GOOD + line).account[0]
 
     assert (account.project, account.staging_project) == (project, staging)
+
+
+@pytest.mark.parametrize("topic", ["", "projects/acme-prod/topics/key-expiry", "projects/example.com:acme/topics/a.b_c~d"])
+def test_the_topic_of_expiring_keys_comes_from_the_environment(tmp_path: Path, topic: str) -> None:
+    assert loaded(tmp_path, GOOD, ROTATOR_EXPIRY_TOPIC=topic).expiry_topic == topic
+
+
+@pytest.mark.parametrize(
+    "topic", ["key-expiry", "projects/acme-prod/subscriptions/key-expiry", "projects/acme-prod/topics/x y"]
+)
+def test_what_is_no_topic_is_told(tmp_path: Path, topic: str) -> None:
+    assert faults(tmp_path, GOOD, ROTATOR_EXPIRY_TOPIC=topic) == [
+        f"ROTATOR_EXPIRY_TOPIC: '{topic}' is no topic; write it as projects/PROJECT/topics/TOPIC"
+    ]
 
 
 def test_a_staging_project_for_all_yields_to_an_accounts_own(tmp_path: Path) -> None:
