@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from house import EMAIL, NAMESPACE, PROJECT, House, Laps, house
@@ -179,6 +180,19 @@ def test_claims_of_the_dead_are_released_and_no_others() -> None:
             assert found is not None
             assert bool(found.claimed_by) == stays, name
             wired.store.release(record_id, name)
+
+
+def test_on_cloud_run_no_claim_is_taken_for_a_dead_one() -> None:
+    """Instances share the name of the machine and cannot see each other's processes."""
+    with ordered() as (lived_in, wired, record_id):
+        host, _, life, *_ = claimed_by(lived_in, wired, record_id).split(":")
+        wired.settings = msgspec.structs.replace(wired.settings, on_cloud_run=True)
+        wired.store.claim(record_id, f"{host}:999999999:{life}:other:1", lived_in.now(), lived_in.now() + CLAIM)
+        wired.release_dead()
+        found = wired.store.get(record_id)
+
+        assert found is not None
+        assert found.claimed_by
 
 
 def claimed_by(lived_in: House, wired: Wired, record_id: str) -> str:
