@@ -49,7 +49,7 @@ test-slow: $(VENV)/dev      ## crash matrix, late calls, gates: histories by the
 
 test-real: $(VENV)/dev      ## the tests on the real API servers (needs Go; builds ten minutes, once); never skipped here
 	@$(BIN)/python -m real_garden.build >/dev/null
-	@ROTATOR_REQUIRE_REAL=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile -m real --timeout=600 tests
+	@ROTATOR_REQUIRE_REAL=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m real --timeout=600 tests
 
 check: $(VENV)/dev          ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check functions tests

@@ -2,12 +2,42 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
+    from emulators import Emulator
     from real_garden.landscape import Landscape
+
+
+def _emulator(name: str, folder: Path) -> "Iterator[Emulator]":
+    """Google's emulator; skipped with one line where it cannot be had, failed where it is required."""
+    from emulators import REQUIRED, Emulator, Unavailable
+
+    try:
+        running = Emulator(name, folder)
+    except Unavailable as why:
+        if os.environ.get(REQUIRED) == "1":
+            pytest.fail(f"Google's emulators are required: {why}", pytrace=False)
+        pytest.skip(str(why))
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture(scope="session")
+def firestore_emulator(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Emulator]":
+    """Firestore; each test takes a project of its own in it."""
+    yield from _emulator("firestore", tmp_path_factory.mktemp("firestore"))
+
+
+@pytest.fixture(scope="session")
+def pubsub_emulator(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Emulator]":
+    """Pub/Sub; each test takes a project of its own in it."""
+    yield from _emulator("pubsub", tmp_path_factory.mktemp("pubsub"))
 
 
 @pytest.fixture(scope="session")

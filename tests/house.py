@@ -13,8 +13,8 @@ from typing import Any
 
 from checker import Checker
 from rotator import settings
-from rotator import world as protocol
 from rotator.clients.garden import KubernetesGarden, Login
+from rotator.deployment import Deployment
 from rotator.key import Email
 from rotator.policy import Policy, Waits, Waves
 from rotator.record import Blocked, Record, Wait
@@ -152,7 +152,6 @@ class House:
         return settings.Settings(
             file=self.folder / "rotator.toml",
             store=self.folder / "state.db",
-            on_cloud_run=False,
             installation="acme",
             garden=tuple(
                 settings.GardenSettings(
@@ -168,7 +167,7 @@ class House:
                 settings.AccountSettings(email=EMAIL, project=PROJECT, base=BASE, staging_project=PROJECT, policy=self.policy),
             ),
             sandbox=settings.SandboxSettings(grpc=self.google.grpc_address, http=f"http://{self.google.http_address}"),
-            expiry_topic=self.topic,
+            deployment=Deployment(expiry_topic=self.topic),
         )
 
     def wire(self) -> Wired:
@@ -229,7 +228,7 @@ class _Around(Wired):
     def world(self, credential: Email | None = None) -> World:
         return self._built.around(super().world(credential))
 
-    def gardens(self) -> dict[str, protocol.Garden]:
+    def gardens(self) -> dict[str, KubernetesGarden]:
         for name, garden in self._built.gardens.items():
             if name not in self._gardens:
                 login = Login.server(garden.address, None, Mount(self._built, garden).read)

@@ -377,11 +377,13 @@ OTHERS = (
         "test_zombie.py",
         "frees_no_other_claim",
     ),
-    Line("each activation has its own tokens for Gardens", "wiring.py", ".alone()", "", "test_zombie.py", "moves_the_fence"),
+    Line(
+        "each activation has its own tokens for Gardens", "wiring.py", ".activation()", "", "test_zombie.py", "moves_the_fence"
+    ),
     Line(
         "living claims of other instances are not taken for dead ones",
         "wiring.py",
-        "        if self.settings.on_cloud_run:\n            return\n",
+        "        if self.settings.deployment.cloud_run:\n            return\n",
         "",
         "test_zombie.py",
         "on_cloud_run",

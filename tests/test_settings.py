@@ -8,9 +8,10 @@ import msgspec
 import pytest
 
 from rotator import settings_rules, toml
+from rotator.deployment import Deployment
 from rotator.policy import Policy, Waits, text
 from rotator.settings import EXAMPLE, SandboxSettings, load
-from settings_texts import ACCOUNT, GOOD, HEAD, SANDBOX, SERVER, faults, loaded
+from settings_texts import ACCOUNT, GOOD, HEAD, SANDBOX, SERVER, loaded
 
 
 def test_the_example_is_accepted_and_dangerous_nothing_is_on(tmp_path: Path) -> None:
@@ -32,7 +33,7 @@ def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:
     assert (account.project, account.base, account.staging_project) == ("acme-prod", "puller-acme-prod", "acme-prod")
     assert read.file == tmp_path / "rotator.toml"
     assert read.store == Path("/home/ann/.local/state/registry-key-rotator/state.db")
-    assert not read.on_cloud_run
+    assert read.deployment == Deployment()
 
 
 def test_policies_merge_key_by_key(tmp_path: Path) -> None:
@@ -85,20 +86,6 @@ def test_private_keys_are_staged_in_the_accounts_own_project_unless_said(
     assert (account.project, account.staging_project) == (project, staging)
 
 
-@pytest.mark.parametrize("topic", ["", "projects/acme-prod/topics/key-expiry", "projects/example.com:acme/topics/a.b_c~d"])
-def test_the_topic_of_expiring_keys_comes_from_the_environment(tmp_path: Path, topic: str) -> None:
-    assert loaded(tmp_path, GOOD, ROTATOR_EXPIRY_TOPIC=topic).expiry_topic == topic
-
-
-@pytest.mark.parametrize(
-    "topic", ["key-expiry", "projects/acme-prod/subscriptions/key-expiry", "projects/acme-prod/topics/x y"]
-)
-def test_what_is_no_topic_is_told(tmp_path: Path, topic: str) -> None:
-    assert faults(tmp_path, GOOD, ROTATOR_EXPIRY_TOPIC=topic) == [
-        f"ROTATOR_EXPIRY_TOPIC: '{topic}' is no topic; write it as projects/PROJECT/topics/TOPIC"
-    ]
-
-
 def test_a_staging_project_for_all_yields_to_an_accounts_own(tmp_path: Path) -> None:
     own = ACCOUNT.replace("puller", "own") + 'staging_project = "own-vault"\n'
     read = loaded(tmp_path, 'staging_project = "vault-one"\n' + GOOD + own)
@@ -126,10 +113,36 @@ def test_the_sandbox_is_taken_on_loopback_and_lets_gardens_be_there_too(tmp_path
     assert read.garden[0].server == "http://127.0.0.1:8081/live"
 
 
-def test_the_environment_says_where_the_store_is_and_that_this_is_cloud_run(tmp_path: Path) -> None:
+def test_the_environment_says_where_the_store_is(tmp_path: Path) -> None:
     assert loaded(tmp_path, GOOD, ROTATOR_STATE="/data/s.db").store == Path("/data/s.db")
     assert loaded(tmp_path, GOOD, XDG_STATE_HOME="/state").store == Path("/state/registry-key-rotator/state.db")
-    assert loaded(tmp_path, GOOD, K_SERVICE="worker").on_cloud_run
+
+
+def test_the_environment_says_what_is_around_an_installation(tmp_path: Path) -> None:
+    database, work, expiry = (
+        "projects/acme-ops/databases/(default)",
+        "projects/acme-ops/topics/work",
+        "projects/p-1/topics/expiry",
+    )
+    facts = {"ROTATOR_FIRESTORE": database, "ROTATOR_WORK_TOPIC": work, "ROTATOR_EXPIRY_TOPIC": expiry}
+
+    read = loaded(tmp_path, GOOD, K_SERVICE="worker", CLOUD_RUN_TIMEOUT_SECONDS="120", **facts).deployment
+
+    assert (read.cloud_run, read.firestore, read.work_topic, read.expiry_topic) == ("K_SERVICE", database, work, expiry)
+    assert read.budget == timedelta(seconds=100)
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ({}, 40),
+        ({"ROTATOR_BUDGET": "25s"}, 25),
+        ({"CLOUD_RUN_TIMEOUT_SECONDS": "5"}, 1),
+        ({"CLOUD_RUN_TIMEOUT_SECONDS": "3600"}, 540),
+    ],
+)
+def test_an_activation_ends_well_before_its_request(tmp_path: Path, said: dict[str, str], seconds: int) -> None:
+    assert loaded(tmp_path, GOOD, **said).deployment.budget == timedelta(seconds=seconds)
 
 
 def test_the_file_is_looked_for_here_then_with_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -185,9 +185,52 @@ def test_every_fault_is_said_with_its_place(tmp_path: Path, content: str, expect
 
 @pytest.mark.parametrize("variable", ["K_SERVICE", "CLOUD_RUN_JOB"])
 def test_the_sandbox_is_refused_on_cloud_run(tmp_path: Path, variable: str) -> None:
-    found = faults(tmp_path, GOOD + SANDBOX, **{variable: "worker"})
+    found = faults(tmp_path, GOOD + SANDBOX, **{variable: "worker", **CLOUD, "FIRESTORE_EMULATOR_HOST": "127.0.0.1:1"})[:1]
 
     assert found == [f"rotator.toml: sandbox: is refused on Cloud Run ({variable} is set); it is for one machine only"]
+
+
+CLOUD = {"ROTATOR_FIRESTORE": "projects/acme/databases/rotator"}
+
+
+@pytest.mark.parametrize(
+    ("said", "sandbox", "expected"),
+    [
+        (
+            {"K_SERVICE": "api"},
+            "",
+            ["ROTATOR_FIRESTORE: is missing; on Cloud Run the embedded store would be gone with its instance"],
+        ),
+        (
+            {"ROTATOR_FIRESTORE": "acme/rotator", "ROTATOR_WORK_TOPIC": "work", "ROTATOR_BUDGET": "1h"},
+            "",
+            [
+                'ROTATOR_FIRESTORE: "acme/rotator" is not a database; write projects/PROJECT/databases/DATABASE',
+                'ROTATOR_WORK_TOPIC: "work" is not a topic; write projects/PROJECT/topics/TOPIC',
+                'ROTATOR_BUDGET: "1h" is not a span from 1s to 9m; write it like "40s"',
+            ],
+        ),
+        (
+            {"FIRESTORE_EMULATOR_HOST": "127.0.0.1:8080"},
+            "",
+            ["FIRESTORE_EMULATOR_HOST: is set, but rotator.toml has no [sandbox]; an emulator keeps no real keys"],
+        ),
+        (
+            {"K_SERVICE": "api", "PUBSUB_EMULATOR_HOST": "127.0.0.1:8085", **CLOUD},
+            "",
+            ["PUBSUB_EMULATOR_HOST: is refused on Cloud Run (K_SERVICE is set); it is for one machine only"],
+        ),
+        (
+            CLOUD,
+            SANDBOX,
+            ["ROTATOR_FIRESTORE: is set beside [sandbox], but FIRESTORE_EMULATOR_HOST is not; never mix the two"],
+        ),
+    ],
+)
+def test_facts_of_the_deployment_that_do_not_fit_are_said_with_their_variable(
+    tmp_path: Path, said: dict[str, str], sandbox: str, expected: list[str]
+) -> None:
+    assert faults(tmp_path, GOOD + sandbox, **said) == expected
 
 
 def test_without_a_file_an_example_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

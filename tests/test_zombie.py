@@ -15,6 +15,7 @@ import pytest
 
 from house import EMAIL, NAMESPACE, PROJECT, House, Laps, house
 from rotator import guard
+from rotator.deployment import Deployment
 from rotator.errors import Transient
 from rotator.guard import Sending
 from rotator.key import KeyFile, KeyId
@@ -186,7 +187,7 @@ def test_on_cloud_run_no_claim_is_taken_for_a_dead_one() -> None:
     """Instances share the name of the machine and cannot see each other's processes."""
     with ordered() as (lived_in, wired, record_id):
         host, _, life, *_ = claimed_by(lived_in, wired, record_id).split(":")
-        wired.settings = msgspec.structs.replace(wired.settings, on_cloud_run=True)
+        wired.settings = msgspec.structs.replace(wired.settings, deployment=Deployment(cloud_run="K_SERVICE"))
         wired.store.claim(record_id, f"{host}:999999999:{life}:other:1", lived_in.now(), lived_in.now() + CLAIM)
         wired.release_dead()
         found = wired.store.get(record_id)

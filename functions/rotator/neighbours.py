@@ -3,6 +3,8 @@
 `doctor` and `rbac` stand on this alone, so that a store that cannot be opened hides nothing from them.
 """
 
+import threading
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -14,14 +16,17 @@ from rotator.settings import GardenSettings, Settings
 from rotator.view import Charge
 
 if TYPE_CHECKING:
+    import httpx
+
     from rotator.checkup import Asked
+    from rotator.clients.bearer import Bearer
     from rotator.clients.garden import KubernetesGarden
     from rotator.clients.route import Route
     from rotator.clients.token import AccessToken
 
 
 class Neighbours:
-    """Gardens and Google as the settings name them, and the clock that follows them."""
+    """Gardens and Google as the settings name them, and the clock that follows them. Safe for threads."""
 
     def __init__(self, settings: Settings) -> None:
         """Connect nothing."""
@@ -34,6 +39,8 @@ class Neighbours:
         self.staging = {account.email: account.staging_project for account in settings.account}
         self._gardens: dict[str, KubernetesGarden] = {}
         self._lines: Lines | None = None
+        self._bearer: Bearer | None = None
+        self._making = threading.RLock()
 
     def gardens(self) -> "dict[str, KubernetesGarden]":
         """A client per Garden; made once, they keep their connections. Raises: Invalid, Permanent."""
@@ -41,19 +48,21 @@ class Neighbours:
 
     def garden(self, settings: GardenSettings) -> "KubernetesGarden":
         """The client of this Garden. Raises: Invalid, Permanent."""
-        if settings.name not in self._gardens:
-            self._gardens[settings.name] = _garden(settings, self.clock, loopback_only=self.settings.sandbox is not None)
-        return self._gardens[settings.name]
+        with self._making:
+            if settings.name not in self._gardens:
+                self._gardens[settings.name] = _garden(settings, self.clock, loopback_only=self.settings.sandbox is not None)
+            return self._gardens[settings.name]
 
     def lines(self) -> "Lines":
         """Connections to Google; made once."""
-        if self._lines is None:
-            from rotator.clients.route import Loopback, Route
+        with self._making:
+            if self._lines is None:
+                from rotator.clients.route import Loopback, Route
 
-            sandbox = self.settings.sandbox
-            loopback = Loopback(sandbox.http.removeprefix("http://").rstrip("/"), sandbox.grpc) if sandbox else None
-            self._lines = Lines(Route(loopback))
-        return self._lines
+                sandbox = self.settings.sandbox
+                loopback = Loopback(sandbox.http.removeprefix("http://").rstrip("/"), sandbox.grpc) if sandbox else None
+                self._lines = Lines(Route(loopback))
+            return self._lines
 
     def access(self) -> "AccessToken":
         """One access token, fetched at its first use, never refreshed."""
@@ -63,6 +72,27 @@ class Neighbours:
         if sandbox:
             return token.AccessToken(token.from_metadata(http, sandbox.http.removeprefix("http://").rstrip("/"), self.clock))
         return token.AccessToken(token.from_google(http, self.clock))
+
+    def bearer(self) -> "Bearer":
+        """Tokens for what burns nothing, the books and the messages: renewed when they grow old."""
+        with self._making:
+            if self._bearer is None:
+                from rotator.clients.bearer import Bearer
+
+                self._bearer = Bearer(self.access, self.clock.now)
+            return self._bearer
+
+    def wake(self, record_ids: Sequence[str]) -> int:
+        """A message to `worker` is out for each record; how many, none without a topic. Raises: Transient, Permanent."""
+        facts = self.settings.deployment
+        if not facts.work_topic or not record_ids:
+            return 0
+        from rotator.clients import queue
+
+        if facts.pubsub_emulator:
+            base, http, authorize = f"http://{facts.pubsub_emulator}", self.lines().direct(), lambda: "owner"
+            return queue.Topic(http, authorize, facts.work_topic, base).wake(record_ids)
+        return queue.Topic(self.lines().http, self.bearer(), facts.work_topic).wake(record_ids)
 
     def asked(self) -> "Asked":
         """Google, to be asked what we may do."""
@@ -92,17 +122,31 @@ class Lines:
         """`route` leads to Google, or to a sandbox."""
         self._route = route
         self._channels: dict[str, Any] = {}
+        self._direct: httpx.Client | None = None
+        self._making = threading.Lock()
         self.http = route.http()
 
     def channel(self, host: str) -> Any:
         """One channel per host."""
-        if host not in self._channels:
-            self._channels[host] = self._route.channel(host)
-        return self._channels[host]
+        with self._making:
+            if host not in self._channels:
+                self._channels[host] = self._route.channel(host)
+            return self._channels[host]
+
+    def direct(self) -> "httpx.Client":
+        """To where a URL says, sandbox or not: for emulators, which stand beside it."""
+        from rotator.clients.route import Route
+
+        with self._making:
+            if self._direct is None:
+                self._direct = Route().http()
+            return self._direct
 
     def close(self) -> None:
         """Every connection is closed."""
         self.http.close()
+        if self._direct is not None:
+            self._direct.close()
         for channel in self._channels.values():
             channel.close()
 

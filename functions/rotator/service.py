@@ -125,16 +125,19 @@ class Service:
             raise Invalid((f"rotating {credential}: no Shoot in scope uses it; see: rotator discover",))
         return orders.rotation(self.ledger, self.installation, charge, view, records, now, by=by, why=why, to=target)
 
-    def tick(self, now: datetime, only: Email | None = None) -> tuple[tuple[Record, ...], Inventory]:
+    def tick(self, now: datetime, only: Email | None = None, most: int | None = None) -> tuple[tuple[Record, ...], Inventory]:
         """What is due has begun: rotations in automatic mode, retirements in manual and automatic mode. Gives the new records.
 
         In manual mode a rotation that is urgent, because Shoots live on a dead key, is in the books and waits for a person.
         A place that cannot be read stops nothing: what it hides joins when it is seen, and keeps every gate shut until then.
+        `most`: with so many begun, the credentials that are left wait for the next tick.
         Again: nothing is due twice; ids are computed, so two schedules that tick at once begin the same record once.
         """
         found = self.look(now, only)
         begun: list[Record] = []
         for view in found.credentials:
+            if most is not None and len(begun) >= most:
+                break
             if view.charge is None or view.charge.policy.mode == "observe" or suspended(self.store, view.email):
                 continue
             records, unreadable = self.records(view.email)

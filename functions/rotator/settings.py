@@ -4,7 +4,7 @@ What would be dangerous to guess has no default: installation, Gardens, namespac
 (kubeconfig, CA, token file) are not opened here: the client that needs one says what is wrong with it.
 
 Environment: ROTATOR_CONFIG (the file), ROTATOR_STATE (the embedded store), XDG_CONFIG_HOME, XDG_STATE_HOME, HOME, whatever a
-`token_env` names, ROTATOR_EXPIRY_TOPIC (see Settings), and what Cloud Run sets.
+`token_env` names, and the facts of `deployment`.
 """
 
 from collections.abc import Mapping
@@ -13,14 +13,14 @@ from typing import Annotated, NoReturn
 
 import msgspec
 
-from rotator import settings_rules, toml
+from rotator import deployment, settings_rules, toml
+from rotator.deployment import Deployment
 from rotator.errors import Invalid
 from rotator.key import Email, base_name
 from rotator.policy import Policy
 from rotator.toml import Form
 
 PROGRAM = "registry-key-rotator"
-CLOUD_RUN = ("K_SERVICE", "CLOUD_RUN_JOB")
 
 EXAMPLE = """\
 # Written on everything this installation makes, so that two installations never take each other's for their own.
@@ -123,19 +123,15 @@ class SandboxSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that was decided outside. `file`: where it was read; `store`: the embedded store's file.
-
-    `expiry_topic`: where Secret Manager announces that a key becomes due, projects/P/topics/T; empty: nowhere.
-    """
+    """Everything that was decided outside. `file`: where it was read; `store`: the embedded store's file."""
 
     file: Path
     store: Path
-    on_cloud_run: bool
     installation: str
     garden: tuple[GardenSettings, ...]
     account: tuple[AccountSettings, ...]
     sandbox: SandboxSettings | None = None
-    expiry_topic: str = ""
+    deployment: Deployment = Deployment()
 
 
 class _File(msgspec.Struct, frozen=True, kw_only=True):
@@ -155,27 +151,26 @@ def load(path: Path | None, environment: Mapping[str, str]) -> Settings:
     home = Path(environment.get("HOME") or Path.home())
     file, text = _read(path, environment, home)
     raw = toml.document(text, str(file))
-    cloud = next((name for name in CLOUD_RUN if environment.get(name)), "")
+    facts, faults = deployment.read(environment, sandbox="sandbox" in raw)
     reader = toml.Reader(str(file), _kinds(file.parent, home, environment))
 
     content = reader.table(_File, raw)
     policies = settings_rules.policies(reader, raw)
-    settings_rules.check(reader, raw, cloud=cloud)
-    if reader.faults or content is None:
-        raise Invalid(reader.lines(raw))
+    settings_rules.check(reader, raw, cloud=facts.cloud_run)
+    if reader.faults or faults or content is None:
+        raise Invalid((*reader.lines(raw), *faults))
 
     state = Path(environment.get("XDG_STATE_HOME") or home / ".local" / "state")
     return Settings(
         file=file,
         store=Path(environment.get("ROTATOR_STATE") or state / PROGRAM / "state.db"),
-        on_cloud_run=bool(cloud),
         installation=content.installation,
         garden=content.garden,
         account=tuple(
             _filled(account, policy, content.staging_project) for account, policy in zip(content.account, policies, strict=True)
         ),
         sandbox=content.sandbox,
-        expiry_topic=settings_rules.topic("ROTATOR_EXPIRY_TOPIC", environment),
+        deployment=facts,
     )
 
 

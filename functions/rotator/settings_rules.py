@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rotator import policy, toml
-from rotator.errors import Invalid
 from rotator.key import Email, base_name
 
 LOOPBACK = r"(127\.0\.0\.1|localhost|\[::1\]):[0-9]{1,5}"
@@ -16,17 +15,7 @@ LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
 SERVER = r"(https?)://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?(/[^\s@?#]*)?"
 TOKENS = ("token_file", "token_env")
 
-TOPIC = r"projects/[a-z0-9.:-]+/topics/[A-Za-z][A-Za-z0-9._~+%-]{2,254}"
-
 Table = Mapping[str, Any]
-
-
-def topic(variable: str, environment: Mapping[str, str]) -> str:
-    """The Pub/Sub topic that this variable names; empty when it is not set. Raises: Invalid."""
-    found = environment.get(variable, "")
-    if found and not re.fullmatch(TOPIC, found):
-        raise Invalid((f"{variable}: {found!r} is no topic; write it as projects/PROJECT/topics/TOPIC",))
-    return found
 
 
 def project_of(email: str) -> str:

@@ -1,8 +1,7 @@
 """From settings to a service: the store, and the world that each activation gets.
 
 A command that only reads the books never loads Google's or Kubernetes' libraries. Each activation gets a world of its own, with
-one access token that is never refreshed: its expiry is the fence of everything that activation burns. Tokens for Gardens are
-its own, too: another activation of the process cannot renew the one that a create was fenced with.
+one access token that is never refreshed: its expiry is the fence of everything that activation burns.
 """
 
 import os
@@ -59,9 +58,12 @@ class Wired(Neighbours):
         return World(
             accounts=iam.IamAccounts(lines.channel(iam.HOST), lines.http, access, self.clock),
             staging=staging.SecretManagerStaging(
-                lines.channel(staging.HOST), access, self.staging.get(credential or "", ""), self.settings.expiry_topic
+                lines.channel(staging.HOST),
+                access,
+                self.staging.get(credential or "", ""),
+                self.settings.deployment.expiry_topic,
             ),
-            gardens={name: garden.alone() for name, garden in self.gardens().items()},
+            gardens={name: garden.activation() for name, garden in self.gardens().items()},
             registry=registry.ArtifactRegistry(lines.http, self.clock),
             usage=usage.MonitoringUsage(lines.channel(usage.HOST), access),
             books=Ledger(self.store, self.places),
@@ -93,7 +95,7 @@ class Wired(Neighbours):
         Not on Cloud Run, whose instances share one name and cannot see each other's processes: a living claim would be taken
         for a dead one.
         """
-        if self.settings.on_cloud_run:
+        if self.settings.deployment.cloud_run:
             return
         here = os.uname().nodename
         for envelope in self.store.all():

@@ -39,6 +39,39 @@ def test_a_create_behind_its_fence_is_refused_though_a_newer_token_could_be_had(
     assert renewed > fence
 
 
+def test_each_activation_has_a_fence_of_its_own(garden: Neighbour) -> None:
+    """Threads of one function share a process: a token that one of them renews must not carry another past its saved fence."""
+    paused, other = garden.client.activation(), garden.client.activation()
+    fence = paused.fence()
+    garden.clock.advance(3500)
+    renewed = other.fence()
+    garden.clock.advance(200)
+
+    with pytest.raises(Transient, match="garden-token"):
+        paused.create_secret(draft())
+    other.create_secret(draft())
+
+    assert fence is not None
+    assert renewed is not None
+    assert fence < renewed
+
+
+def test_a_kubeconfig_that_was_replaced_is_read_again(garden: Neighbour, tmp_path: Path) -> None:
+    """Found by the first function that lived for a day: its kubeconfig had been renewed, it had not looked."""
+    path = tmp_path / "kubeconfig"
+    path.write_text(json.dumps(garden.server.kubeconfig("rotator")))
+    client = KubernetesGarden("eu", Login.kubeconfig(path), garden.heard)
+    client.shoots(NS)
+    garden.server.revoke_tokens("rotator")
+    with pytest.raises(Transient, match="garden-token"):
+        client.shoots(NS)
+
+    path.write_text(json.dumps(garden.server.kubeconfig("rotator")))
+
+    assert client.shoots(NS) == ()
+    client.close()
+
+
 def test_a_revoked_token_is_renewed_for_reads(garden: Neighbour) -> None:
     garden.client.shoots(NS)
     garden.server.revoke_tokens("rotator")

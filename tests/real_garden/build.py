@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,15 +96,32 @@ def _build(go: str, target: Target, place: Path, environment: Mapping[str, str])
     unfinished = place / f".{target.binary}.{os.getpid()}"
     flags = f"-ldflags=-s -w {target.flags}"
     try:
-        subprocess.run(
-            [go, "build", "-trimpath", flags, "-o", str(unfinished), target.package],
+        command = [go, "build", "-trimpath", flags, "-o", str(unfinished), target.package]
+        with subprocess.Popen(
+            command,
             cwd=MODULES / target.module,
             env={**environment, "GOFLAGS": "-mod=readonly -buildvcs=false", "GOWORK": "off", "CGO_ENABLED": "0"},
-            check=True,
-        )
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as compiler:
+            _relay(compiler.stderr or ())
+        if compiler.returncode:
+            raise subprocess.CalledProcessError(compiler.returncode, command)
         unfinished.replace(place / target.binary)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _relay(lines: Iterable[str]) -> None:
+    """The compiler's words as they come; its hundreds of downloads as one number."""
+    fetched = 0
+    for line in lines:
+        if line.startswith("go: downloading "):
+            fetched += 1
+        else:
+            _tell(line, end="")
+    if fetched:
+        _tell(f"{fetched} modules fetched, ", end="")
 
 
 def _assets(environment: Mapping[str, str]) -> dict[str, Path]:

@@ -129,7 +129,7 @@ def _subject(asked: argparse.Namespace, settings: Settings, garden: GardenSettin
 def _google(asked: argparse.Namespace, desk: Desk, settings: Settings) -> int:
     neighbours = Neighbours(settings)
     member = asked.member or NOBODY
-    topic = settings.expiry_topic
+    topic = settings.deployment.expiry_topic
     found = google_roles.commands(settings.installation, neighbours.charges, neighbours.staging, topic)
     if desk.json:
         desk.tree(google_roles.tree(member, found))

@@ -6,12 +6,12 @@ import time
 from datetime import datetime, timedelta
 
 from rotator.cli.desk import Desk
-from rotator.cli.laps import PatientLaps
 from rotator.cli.progress import Watcher, watching
 from rotator.cli.running import stoppable
 from rotator.cli.telling import code_of, show
 from rotator.errors import RotatorError
 from rotator.key import short
+from rotator.laps import PatientLaps
 from rotator.record import Record, RetirementOrder, Wait
 from rotator.report import form, history, records, rollout
 from rotator.states import Done, Published, Superseded

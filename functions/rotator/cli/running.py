@@ -11,10 +11,10 @@ from types import FrameType
 
 from rotator.cli import ERROR, FINE
 from rotator.cli.desk import Desk
-from rotator.cli.laps import PatientLaps
 from rotator.cli.progress import Lines, line
 from rotator.cli.telling import code_of, show
 from rotator.errors import RotatorError
+from rotator.laps import PatientLaps
 from rotator.wiring import Wired
 
 SHORT = timedelta(seconds=10)

@@ -5,11 +5,14 @@ certificate bundle or a .netrc that somebody left there does not get between us 
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import grpc
 import httpx
 
 from rotator.clients import calls
+
+if TYPE_CHECKING:
+    import grpc
 
 CONNECT = 5.0
 """Seconds for a connection; an answer may take calls.TIMEOUT."""
@@ -43,8 +46,10 @@ class Route:
         headers = {"User-Agent": "registry-key-rotator"}
         return httpx.Client(transport=transport, timeout=timeout, headers=headers, follow_redirects=False, trust_env=False)
 
-    def channel(self, host: str) -> grpc.Channel:
+    def channel(self, host: str) -> "grpc.Channel":
         """A gRPC channel to this host of Google. Connects at its first call."""
+        import grpc  # 60 ms, which a door that only reads the books need not pay
+
         if self._loopback:
             options = (*_OPTIONS, ("grpc.enable_http_proxy", 0))
             return grpc.insecure_channel(self._loopback.grpc_address, options=options)

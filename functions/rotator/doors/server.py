@@ -2,14 +2,17 @@
 
 import importlib
 import os
-import sys
 from typing import Any
 
+from rotator import logs
 from rotator.doors.form import Asked, Refused, Said, problem
 from rotator.errors import Invalid, Permanent, RotatorError, Transient, Unreadable
 
 LARGEST = 1_000_000
 """Bytes of a body; the longest that a sender of ours makes is a finding of Security Command Center, some ten thousand."""
+
+
+SERVER_FAULT = 500
 
 
 def answer(request: Any, door: str) -> Any:
@@ -32,6 +35,14 @@ def _said(request: Any, door: str) -> Said:
         body=body,
         remote=request.remote_addr or "",
     )
+    logs.request(asked.headers, os.environ.get("GOOGLE_CLOUD_PROJECT", ""))
+    said = _asked(asked, door)
+    if said.status >= SERVER_FAULT:
+        logs.line("ERROR", f"{door}: {said.status}: {said.body.decode(errors='replace')}", door=door)
+    return said
+
+
+def _asked(asked: Asked, door: str) -> Said:
     module = importlib.import_module(f"rotator.doors.{door}")
     try:
         return module.handle(asked, os.environ)  # type: ignore[no-any-return]
@@ -44,7 +55,7 @@ def _said(request: Any, door: str) -> Said:
     except (Transient, Unreadable, RotatorError) as fault:
         return problem(503, str(fault))
     except Exception as fault:  # noqa: BLE001 - the last line of defence: a traceback would show what was sent
-        sys.stderr.write(f"door {door}: {type(fault).__name__} in {_where(fault)}\n")
+        logs.line("CRITICAL", f"a fault of this program: {type(fault).__name__} in {_where(fault)}", door=door)
         return problem(500, f"{asked.method} {asked.path}: {type(fault).__name__}; nothing is half-done, every step is saved")
 
 

@@ -38,11 +38,11 @@ class KubernetesGarden:
         self._transport = Transport(name, login, clock)
         self._secrets = Reader(name)
 
-    def alone(self) -> Self:
-        """The same Garden for one activation: connections are shared, tokens are not, so that nobody else moves its fence."""
-        twin = copy.copy(self)
-        twin._transport = self._transport.alone()  # noqa: SLF001 - its own kind
-        return twin
+    def activation(self) -> Self:
+        """This Garden for one activation: the fence is its own, connections and what was decoded are shared."""
+        other = copy.copy(self)
+        other._transport = self._transport.activation()  # noqa: SLF001 - of our own kind
+        return other
 
     def shoots(self, namespace: str) -> tuple[Shoot, ...]:
         """All Shoots at one consistent read. Raises: Unreadable."""

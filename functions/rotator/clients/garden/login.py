@@ -39,22 +39,15 @@ class Login:
     @staticmethod
     def kubeconfig(path: Path, context: str | None = None) -> "Login":
         """The login that a context of this file describes: token, exec plugin or client certificate."""
-        from kubernetes.config import kube_config
-        from kubernetes.config.config_exception import ConfigException
-
-        configuration = Configuration()
-        load: Callable[..., None] = kube_config.load_kube_config  # untyped over there
-        try:
-            load(str(path), context, client_configuration=configuration, persist_config=False)
-        except (ConfigException, OSError) as fault:
-            raise _unusable(f"reading kubeconfig {path}: {type(fault).__name__}; check path and context") from fault
-        except Exception:  # noqa: BLE001 - whatever a file that is no kubeconfig does to the package's parser
-            # Without a cause: a parser quotes what it read, and tokens are in there.
-            raise _unusable(f"reading kubeconfig {path}: it is no kubeconfig; check the file") from None
-        _strict(configuration)
+        configuration, seen = _loaded(path, context), _stamp(path)
 
         def bearer() -> str:
-            """Whatever the package has, renewed by its own hook (exec plugins)."""
+            """Whatever the package has, renewed by its own hook (exec plugins), and read again when the file was replaced."""
+            nonlocal seen
+            if (stamp := _stamp(path)) != seen:
+                fresh = _loaded(path, context)
+                configuration.api_key, configuration.refresh_api_key_hook = fresh.api_key, fresh.refresh_api_key_hook
+                seen = stamp
             return str(configuration.get_api_key_with_prefix("BearerToken", "authorization") or "").removeprefix("Bearer ")
 
         return Login(configuration, bearer if bearer() else None)
@@ -67,6 +60,32 @@ class Login:
             configuration.ssl_ca_cert = str(ca_file)
         _strict(configuration)
         return Login(configuration, token)
+
+
+def _loaded(path: Path, context: str | None) -> Configuration:
+    from kubernetes.config import kube_config
+    from kubernetes.config.config_exception import ConfigException
+
+    configuration = Configuration()
+    load: Callable[..., None] = kube_config.load_kube_config  # untyped over there
+    try:
+        load(str(path), context, client_configuration=configuration, persist_config=False)
+    except (ConfigException, OSError) as fault:
+        raise _unusable(f"reading kubeconfig {path}: {type(fault).__name__}; check path and context") from fault
+    except Exception:  # noqa: BLE001 - whatever a file that is no kubeconfig does to the package's parser
+        # Without a cause: a parser quotes what it read, and tokens are in there.
+        raise _unusable(f"reading kubeconfig {path}: it is no kubeconfig; check the file") from None
+    _strict(configuration)
+    return configuration
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Another one when the file was written anew or replaced; None while it is not there."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino
 
 
 def static(token: str) -> Source:

@@ -1,6 +1,7 @@
 """Requests out, bytes in: the only file that sends something to a Garden."""
 
 import copy
+from typing import Self
 
 from rotator.clients import calls
 from rotator.clients.calls import ServerClock
@@ -26,17 +27,17 @@ class Transport:
         from kubernetes.client.api_client import ApiClient
 
         self.garden = garden
+        self._login = login
         self.tokens = Tokens(login.token, clock)
         self._client = ApiClient(login.configuration)
         self._host = str(login.configuration.host)
-        self._login = login
         self._clock = clock
 
-    def alone(self) -> "Transport":
-        """The same connections, with tokens of its own."""
-        twin = copy.copy(self)
-        twin.tokens = Tokens(self._login.token, self._clock)
-        return twin
+    def activation(self) -> Self:
+        """The same connections with tokens of its own: what another renews must not carry this one past its fence."""
+        other = copy.copy(self)
+        other.tokens = Tokens(self._login.token, self._clock)
+        return other
 
     def read(self, request: Request, body: object = None) -> bytes:
         """The answer's body, after a few repeats if the server or the net asks for them. `body`: of a posted question."""

@@ -1,4 +1,4 @@
-"""The time that a person at a terminal gives to an activation."""
+"""The time that a person at a terminal, or the platform, gives to an activation."""
 
 import threading
 from collections.abc import Callable
@@ -21,14 +21,16 @@ class PatientLaps:
         stop: threading.Event,
         *,
         patience: timedelta | None = None,
+        budget: timedelta = ACTIVATION,
     ) -> None:
-        """`patience`: how long nothing may happen (None: for ever); `stirred` begins it anew."""
+        """`patience`: how long nothing may happen (None: for ever); `stirred` begins it anew. `budget`: for one activation."""
         self._clock = clock
         self._sleep = sleep
         self._stop = stop
         self._patience = patience
         self._since = clock()
-        self._end = self._since + ACTIVATION
+        self._budget = budget
+        self._end = self._since + budget
         self.impatient = False
 
     def stirred(self) -> None:
@@ -37,7 +39,7 @@ class PatientLaps:
 
     def renewed(self) -> None:
         """Another activation begins."""
-        self._end = self._clock() + ACTIVATION
+        self._end = self._clock() + self._budget
 
     def next(self, after: datetime | None) -> datetime | None:
         """The present, not before `after`; None when patience or the activation does not reach that far, or at a stop."""

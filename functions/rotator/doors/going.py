@@ -1,0 +1,39 @@
+"""One activation behind a door: a record goes on until its budget is spent, or it has to wait longer than a function should."""
+
+import threading
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from rotator import logs
+from rotator.laps import PatientLaps
+from rotator.record import Record, Wait
+
+if TYPE_CHECKING:
+    from rotator.wiring import Wired
+
+NAP = timedelta(seconds=2)
+"""A wait up to this long is slept through; a longer one would be paid for, and the next schedule comes anyway."""
+
+
+def carry_on(wired: "Wired", record_id: str, budget: timedelta) -> tuple[int, Record | None]:
+    """How many steps were saved, and the record as it is now; 0 and None when nothing is to do or another worker has it.
+
+    Every step is a line in the log. Raises: RotatorError.
+    """
+    laps = PatientLaps(wired.clock.now, time.sleep, threading.Event(), patience=NAP, budget=budget)
+    steps, last = 0, None
+    for record in wired.service.run(record_id, laps):
+        if last is None or (record.state, record.rest) != (last.state, last.rest):
+            logs.transition(record)
+        if last is None or record.state != last.state:
+            laps.stirred()
+        steps, last = steps + 1, record
+    return steps, last
+
+
+def at_once(wired: "Wired", record: Record | None) -> bool:
+    """The record could go on now, and only the budget was over."""
+    if record is None or not record.unfinished or record.blocked:
+        return False
+    return not isinstance(record.rest, Wait) or record.rest.until <= wired.clock.now()

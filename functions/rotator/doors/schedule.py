@@ -1,0 +1,79 @@
+"""From Cloud Scheduler, every few minutes: look what is out there, begin what is due, wake what should go on.
+
+Called twice, late, or by two schedules at once it does nothing more: what is due has a computed id, and a record is claimed
+once. What is lost or fails here is found again by the next call.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from rotator import logs
+from rotator.doors import going, house
+from rotator.doors.form import Asked, Said, problem, tree
+from rotator.errors import RotatorError
+
+if TYPE_CHECKING:
+    from rotator.wiring import Wired
+
+MOST = 20
+"""So many records begin in one call, the others in the next: a fleet that was just taken over does not move all at once."""
+
+
+def handle(asked: Asked, environment: Mapping[str, str]) -> Said:
+    """What began, how many were woken, and a line for each thing that could not be read. 503 when nothing could be done."""
+    if asked.method != "POST":
+        return dataclasses.replace(problem(405, f"{asked.method} schedule: it is asked by POST"), headers={"Allow": "POST"})
+    wired = house.opened(environment)
+    wired.hear()
+    faults: list[str] = []
+    began: list[str] = []
+    try:
+        begun, found = wired.service.tick(wired.clock.now(), most=MOST)
+        began = [record.id for record in begun]
+        faults += found.unread
+        for record in begun:
+            logs.line(
+                "NOTICE", f"{record.id} was ordered: {record.order.why}", record=record.id, credential=record.order.credential
+            )
+    except RotatorError as fault:
+        faults.append(str(fault))
+        looked = False
+    else:
+        looked = True
+    due, woken, served = _wake(wired, faults)
+    for line in faults:
+        logs.line("WARNING", line, door="schedule")
+    logs.line("INFO", f"schedule: {len(began)} began, {woken} of {len(due)} woken", door="schedule", began=began, woken=woken)
+    if not looked and not served:
+        return problem(503, "; ".join(faults))
+    return tree(200, {"kind": "schedule", "began": began, "due": len(due), "woken": woken, "faults": faults})
+
+
+def _wake(wired: "Wired", faults: list[str]) -> tuple[tuple[str, ...], int, bool]:
+    """The ids that are due, how many of them were woken or carried on, and whether the books and the queue could be used."""
+    try:
+        due = wired.service.due(wired.clock.now())
+        if wired.settings.deployment.work_topic:
+            return due, wired.wake(due), True
+    except RotatorError as fault:
+        faults.append(str(fault))
+        return (), 0, False
+    return due, _carry_on(wired, due, faults), True
+
+
+def _carry_on(wired: "Wired", due: tuple[str, ...], faults: list[str]) -> int:
+    """Without a topic the schedule does the work itself, one record after the other, as far as its budget reaches."""
+    end = wired.clock.now() + wired.settings.deployment.budget
+    done = 0
+    for record_id in due:
+        left = end - wired.clock.now()
+        if left <= timedelta(0):
+            break
+        try:
+            going.carry_on(wired, record_id, left)
+            done += 1
+        except RotatorError as fault:
+            faults.append(f"{record_id}: {fault}")
+    return done

@@ -1,0 +1,78 @@
+"""One JSON object per line on stdout, as Cloud Logging reads it: severity, message, the record's operation, a request's trace.
+
+No library and no background thread: on Cloud Run nothing runs after the answer. What looks like key material is cut out of
+every text, though nothing that is logged should hold any. Source of the field names:
+https://cloud.google.com/logging/docs/structured-logging
+"""
+
+import re
+import sys
+from collections.abc import Mapping
+from contextvars import ContextVar
+from typing import Literal
+
+import msgspec
+
+from rotator.record import Blocked, Record, Wait
+from rotator.states import name_of
+
+Severity = Literal["DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL"]
+
+PRODUCER = "registry-key-rotator"
+MATERIAL = re.compile(r"-----BEGIN.*?(-----END[^-]*-----|$)|ya29\.\S+|eyJ[\w.-]{20,}|[A-Za-z0-9+/=_-]{80,}", re.DOTALL)
+"""Keys, tokens and long blobs: names and addresses are shorter."""
+
+_trace: ContextVar[str] = ContextVar("trace", default="")
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+_CLOUD_TRACE = re.compile(r"([0-9a-f]{32})(/.*)?")
+
+
+def request(headers: Mapping[str, str], project: str = "") -> None:
+    """Lines of this request carry its trace, if it came with one. `headers` by lower-case names."""
+    found = _TRACEPARENT.fullmatch(headers.get("traceparent", "")) or _CLOUD_TRACE.fullmatch(
+        headers.get("x-cloud-trace-context", "")
+    )
+    trace = found[1] if found else ""
+    _trace.set(f"projects/{project}/traces/{trace}" if trace and project else trace)
+
+
+def line(severity: Severity, message: str, **fields: object) -> None:
+    """A line is out. `fields`: small values by names that a log-based metric may use; `record` makes it one of an operation."""
+    entry: dict[str, object] = {"severity": severity, "message": message, **fields}
+    if trace := _trace.get():
+        entry["logging.googleapis.com/trace"] = trace
+    if record_id := fields.get("record"):
+        entry["logging.googleapis.com/operation"] = {"id": record_id, "producer": PRODUCER}
+    sys.stdout.write(msgspec.json.encode(_clean(entry)).decode() + "\n")
+    sys.stdout.flush()
+
+
+def transition(record: Record) -> None:
+    """A line for what a record has come to: its state and, when it rests, why."""
+    rest = record.rest
+    state = name_of(record.state)
+    fields: dict[str, object] = {
+        "record": record.id,
+        "kind": record.kind,
+        "credential": record.order.credential,
+        "state": state,
+        "revision": record.revision,
+    }
+    if isinstance(rest, Blocked):
+        fields |= {"code": rest.code, "why": rest.why, "next_command": rest.next_command}
+        line("ERROR", f"{record.id} {state} is blocked ({rest.code}): {rest.why[0] if rest.why else ''}", **fields)
+    elif isinstance(rest, Wait):
+        fields |= {"until": rest.until, "why": rest.why}
+        line("INFO", f"{record.id} {state} waits: {rest.why[0] if rest.why else ''}", **fields)
+    else:
+        line("NOTICE", f"{record.id} is {state}", **fields)
+
+
+def _clean(value: object) -> object:
+    if isinstance(value, str):
+        return MATERIAL.sub("…", value)
+    if isinstance(value, dict):
+        return {key: _clean(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_clean(each) for each in value]
+    return value
