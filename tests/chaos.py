@@ -1,7 +1,7 @@
 """`python -m chaos [--rounds 50]`: twenty credentials with twenty Shoots each rotate while doors are killed, emulators paused.
 
 Two schedules and two workers, as in two regions. SIGKILL hits a gunicorn worker in the middle of whatever it does; its master
-starts another one, as the platform would. What must hold afterwards: no promise broken in the log of the sandbox, no pull failed,
+starts another one, as the platform would. What must hold afterwards: no promise broken in the sandbox's log, no pull failed,
 one rotation per credential, and every record ended or blocked with a reason.
 """
 

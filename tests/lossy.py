@@ -67,7 +67,11 @@ class Lossy:
                 self.end_headers()
                 self.wfile.write(content)
 
-            do_GET = do_POST = _forward
+            def do_GET(self) -> None:
+                self._forward()
+
+            def do_POST(self) -> None:
+                self._forward()
 
             def log_message(self, *_: object) -> None:
                 pass

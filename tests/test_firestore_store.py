@@ -81,11 +81,8 @@ def test_a_firestore_that_does_not_answer_is_transient(store: FirestoreStore, pr
 @pytest.mark.parametrize(
     ("status", "said"),
     [
-        (
-            403,
-            "403: we lack datastore.entities.\\*; grant it: gcloud projects add-iam-policy-binding p-.* --role roles/datastore.user",
-        ),
-        (404, "there is no database projects/p-.*; make it: gcloud firestore databases create"),
+        (403, r"403: we lack datastore\.entities\.\*; grant it: gcloud projects .* --role roles/datastore\.user"),
+        (404, r"there is no database projects/p-.*; make it: gcloud firestore databases create"),
     ],
 )
 def test_what_a_person_must_mend_is_said_with_its_command(store: FirestoreStore, proxy: Lossy, status: int, said: str) -> None:
@@ -103,24 +100,27 @@ def test_a_record_that_is_too_large_is_refused_before_it_is_sent(store: Firestor
     assert won is not None
     commits = proxy.seen["commit"]
 
-    with pytest.raises(Permanent, match="writing record puller-r1: .* more than a Firestore document takes"):
+    with pytest.raises(Permanent, match=r"writing record puller-r1: \d+ bytes, more than a Firestore document takes"):
         store.save(msgspec.structs.replace(won, body=b"x" * 2**20), worker="one", revision=won.revision)
     assert proxy.seen["commit"] == commits
     assert store.get("puller-r1") == won
 
 
-def test_more_than_a_page_is_read_whole_and_in_order(store: FirestoreStore) -> None:
-    count = 2 * PAGE + 1
+def test_more_than_a_page_is_read_whole_and_in_order(firestore_emulator: Emulator) -> None:
+    database = f"projects/p-{uuid.uuid4().hex[:12]}/databases/(default)"
+    store = FirestoreStore(Wire(database, lambda: "owner", f"http://{firestore_emulator.address}"), time.sleep)
+    count = PAGE + 1
     for number in range(count):
         store.create(envelope(f"r-{number:05d}", wake_at=NOW if number % 2 else None))
 
     assert [each.id for each in store.all()] == [f"r-{number:05d}" for number in range(count)]
     even, odd = [f"r-{number:05d}" for number in range(0, count, 2)], [f"r-{number:05d}" for number in range(1, count, 2)]
     assert list(store.due(NOW)) == [*even, *odd]
+    store.close()
 
 
 def test_every_query_has_its_index(store: FirestoreStore, proxy: Lossy) -> None:
-    """The emulator needs none, Firestore refuses a query without: each is answered by one field, or by a composite of INDEXES."""
+    """The emulator needs none; Firestore refuses a query without: by one field, or by a composite of INDEXES."""
     claimed(store)
     store.all()
     store.all("puller@acme.iam.gserviceaccount.com")

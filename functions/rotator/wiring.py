@@ -126,7 +126,7 @@ def _alive(process: int, life: str) -> bool:
     return True
 
 
-def opened(neighbours: Neighbours) -> SqliteStore | "FirestoreStore":
+def opened(neighbours: Neighbours) -> "SqliteStore | FirestoreStore":
     """The store that the settings name. Raises: Permanent for a file that cannot be used; Firestore is not asked yet."""
     facts = neighbours.settings.deployment
     if not facts.firestore:

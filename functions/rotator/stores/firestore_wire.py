@@ -68,8 +68,9 @@ class Wire:
 
     def commit(self, writes: Sequence[Mapping[str, Any]], what: str) -> str:
         """All the writes happened, or none; gives the commit's time. Raises: LostRace, Unclear, Permanent."""
-        if (size := len(json.dumps(writes))) > 4 * LARGEST // 3 + LARGEST:
-            raise self._permanent(f"{what}: {size} bytes, more than a Firestore document takes", "store-size")
+        largest = max((_size(write["update"]["fields"]) for write in writes if "update" in write), default=0)
+        if largest > LARGEST:
+            raise self._permanent(f"{what}: {largest} bytes, more than a Firestore document takes", "store-size")
         _, answer = self._send("POST", f"{self._url}:commit", {"writes": list(writes)}, what)
         return str(answer["commitTime"])
 
@@ -151,6 +152,11 @@ def _status(data: bytes) -> str:
 def _document(answer: Mapping[str, Any], root: str) -> Document:
     fields = {name: plain(each) for name, each in answer.get("fields", {}).items()}
     return Document(answer["name"].removeprefix(f"{root}/"), fields, answer["updateTime"])
+
+
+def _size(fields: Mapping[str, Mapping[str, Any]]) -> int:
+    """About the bytes that Firestore counts: bytes travel as base64, the rest is small."""
+    return sum(len(each["bytesValue"]) * 3 // 4 if "bytesValue" in each else 32 for each in fields.values())
 
 
 def value(found: Any) -> dict[str, Any]:
