@@ -99,6 +99,20 @@ def replaced(records: Iterable[Record]) -> frozenset[PublicKey]:
     return frozenset(found)
 
 
+def exposed(records: Iterable[Record], public_key: PublicKey) -> str:
+    """The rotation that was ordered because others know this key, or empty."""
+    return next((record.id for record, order in rotations(records) if order.exposed == public_key), "")
+
+
+def emergency(records: Iterable[Record], public_key: PublicKey) -> str:
+    """The same, but only if it was let begin: a proposal that nobody confirmed shortens no wait."""
+    for record, order in rotations(records):
+        began = record.confirmed or (record.blocked is None and not isinstance(record.state, Superseded))
+        if order.exposed == public_key and (began or key_of(record) is not None):
+            return record.id
+    return ""
+
+
 def secrets_of(records: Iterable[Record], public_key: PublicKey) -> tuple[SecretRef, ...]:
     """Every Secret that holds this key, held it, or may yet be created with it by a late call, by our books."""
     found: set[SecretRef] = set()

@@ -29,9 +29,10 @@ def rotation(view: CredentialView, records: Sequence[Record], now: datetime) -> 
     if view.charge is None:
         return None
     dead = dead_key(view, now)
-    unfinished = [record for record, _ in books.rotations(records) if record.unfinished]
+    proposals = [(record, order) for record, order in books.rotations(records) if _proposed(record)]
+    unfinished = [r for r, order in books.rotations(records) if r.unfinished and not (_proposed(r) and order.exposed)]
     lost = lost_key(view)
-    if any(record.blocked and record.blocked.code == PROPOSED for record in unfinished):
+    if any(not order.exposed for _, order in proposals):
         return None
     if unfinished and not ((dead or lost) and all(record.blocked for record in unfinished)):
         return None
@@ -52,6 +53,11 @@ def rotation(view: CredentialView, records: Sequence[Record], now: datetime) -> 
     age = text(now - oldest.key.made_at)
     why = f"key {short(oldest.key.id)} is {age} old; max_age {text(policy.max_age)} less {text(policy.longest)} of waits"
     return Reason(why, at, urgent=False)
+
+
+def _proposed(record: Record) -> bool:
+    """It waits for a person to let it begin. An emergency that does holds up no other rotation: it may be forged."""
+    return record.blocked is not None and record.blocked.code == PROPOSED
 
 
 def dead_key(view: CredentialView, now: datetime) -> KeyView | None:

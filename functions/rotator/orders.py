@@ -15,7 +15,7 @@ SCHEDULE = "schedule"
 """Who orders what is due."""
 
 
-def rotation(
+def rotation(  # noqa: PLR0913 - an order has many parts, all by keyword
     ledger: Ledger,
     installation: str,
     charge: Charge,
@@ -26,10 +26,12 @@ def rotation(
     by: str,
     why: str,
     to: PublicKey | None = None,
+    exposed: PublicKey | None = None,
 ) -> Record:
     """A rotation of this credential is in the books, and every older unfinished one is superseded.
 
-    What the schedule orders in manual mode is blocked until a person lets it begin.
+    What the schedule orders in manual mode is blocked until a person lets it begin; so is an emergency (`exposed`: the key that
+    others know) whose policy does not say `exposed = "rotate"`.
     Again: with the same records the same id, and the record that is there is given.
     """
     sequence = books.next_sequence(records, charge.base, (secret.ref.name for secret in view.secrets))
@@ -39,12 +41,13 @@ def rotation(
         base=charge.base,
         installation=installation,
         scope=ledger.scope(),
-        policy=charge.policy,
+        policy=charge.policy.emergency() if exposed else charge.policy,
         by=by,
         why=why,
         at=now,
         sequence=sequence,
         to=to,
+        exposed=exposed,
         upstreams=view.upstreams,
         replaces=tuple(
             Replaced(key, tuple(secret.ref for secret in view.secrets if secret.public_key == key))
@@ -53,10 +56,7 @@ def rotation(
         ),
     )
     record_id = rotation_id(charge.base, sequence)
-    asks = f'{why}; the mode of {charge.email} is "manual", so a person begins it'
-    rest = (
-        Blocked(PROPOSED, (asks,), f"rotator retry {record_id}") if by == SCHEDULE and charge.policy.mode == "manual" else None
-    )
+    rest = _proposal(order, record_id) if by == SCHEDULE else None
     record = Record(id=record_id, order=order, state=Planned(), rest=rest)
     ledger.create(record, now, by)
     for older, _ in books.rotations(records):
@@ -64,6 +64,18 @@ def rotation(
             facts = (Fact("newer", f"{record.id} was ordered"),)
             ledger.replace(older.moved(superseded(older, record.id), now, by=by, facts=facts), revision=older.revision)
     return ledger.get(record.id) or record
+
+
+def _proposal(order: RotationOrder, record_id: str) -> Blocked | None:
+    """Why a person must let this begin, if one must."""
+    policy = order.policy
+    if policy.mode == "manual":
+        why = f'{order.why}; the mode of {order.credential} is "manual", so a person begins it'
+    elif order.exposed and policy.exposed == "propose":
+        why = f"{order.why}; the policy of {order.credential} leaves an emergency to a person"
+    else:
+        return None
+    return Blocked(PROPOSED, (why,), f"rotator retry {record_id}")
 
 
 def retirement(
@@ -86,9 +98,9 @@ def retirement(
         base=charge.base,
         installation=installation,
         scope=ledger.scope(),
-        policy=charge.policy,
+        policy=charge.policy.emergency() if (emergency := books.emergency(records, public_key)) else charge.policy,
         by="rotator",
-        why="neither wanted nor claimed by a rotation",
+        why=f"others know it ({emergency})" if emergency else "neither wanted nor claimed by a rotation",
         at=now,
         public_key=public_key,
         number=number,

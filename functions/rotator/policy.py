@@ -12,7 +12,12 @@ import msgspec
 Mode = Literal["observe", "manual", "automatic"]
 Mint = Literal["upload", "create"]
 Delivery = Literal["direct", "handover"]
+Exposed = Literal["propose", "rotate"]
 Confirm = Literal["publish", "roll_out", "delete_secrets", "disable_key", "delete_key"]
+
+
+EVERYBODY = 100_000
+"""More Shoots than a fleet has: no wave is cut."""
 
 
 class Waits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -62,6 +67,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     mint: Mint = "upload"
     delivery: Delivery = "direct"
     confirm: tuple[Confirm, ...] = ()
+    exposed: Exposed = "propose"
     max_age: timedelta = timedelta(days=90)
     lifetime: timedelta | None = None
     adopt: bool = False
@@ -76,6 +82,16 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """From the begin of a rotation to the day its predecessor stops working, at the slowest."""
         waits = self.waits
         return waits.propagation + waits.settle + max(waits.soak, waits.unknown_use) + waits.request
+
+    def emergency(self) -> "Policy":
+        """The same for a key that others know: no waits but the one that can be undone, and all Shoots at once.
+
+        Gates stay as they are: a Shoot that has not settled still holds the key, until it settles or a person waives it.
+        """
+        nothing = timedelta(0)
+        waits = msgspec.structs.replace(self.waits, soak=nothing, idle=nothing, unknown_use=nothing)
+        waves = msgspec.structs.replace(self.waves, growth=EVERYBODY, per_seed=EVERYBODY, limit=EVERYBODY)
+        return msgspec.structs.replace(self, confirm=(), waits=waits, waves=waves)
 
     def starts_at(self, made_at: datetime, expires_at: datetime | None = None) -> datetime:
         """When a rotation must begin so that a key made then stops working in time and never expires in use."""

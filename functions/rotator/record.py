@@ -81,12 +81,16 @@ class Replaced(msgspec.Struct, frozen=True):
 
 
 class RotationOrder(Order, frozen=True, kw_only=True, tag="rotation"):
-    """Bring a key to every Shoot: a new one, or `to` one that exists. `replaces`: keys in use when it was given."""
+    """Bring a key to every Shoot: a new one, or `to` one that exists. `replaces`: keys in use when it was given.
+
+    `exposed`: the key that others know, because of which this is an emergency.
+    """
 
     sequence: int
     replaces: tuple[Replaced, ...]
     to: PublicKey | None = None
     upstreams: tuple[str, ...] = ()
+    exposed: PublicKey | None = None
 
 
 class RetirementOrder(Order, frozen=True, kw_only=True, tag="retirement"):

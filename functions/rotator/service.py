@@ -9,9 +9,11 @@ import msgspec
 from rotator import books, due, inventory, orders
 from rotator.errors import Halted, Invalid, Permanent, Unreadable
 from rotator.guard import Sending, guarded
+from rotator.hint import Hint
 from rotator.history import Line
 from rotator.key import Email, PublicKey, short
 from rotator.ledger import Ledger
+from rotator.notice import Noticed, charge_of, emergency
 from rotator.record import (
     PLACE,
     PROPOSED,
@@ -59,6 +61,7 @@ class Service:
         self._worker = worker
         self._activations = itertools.count(1)
         self._claim = claim
+        self._unique_ids: dict[str, str] = {}
         self._make_world = make_world
         self._before = before
 
@@ -158,6 +161,43 @@ class Service:
             for public_key in due.retirements(view, records):
                 begun += orders.retirement(self.ledger, self.installation, view.charge, public_key, view, records, now)
         return tuple(begun), found
+
+    def notice(self, hint: Hint, now: datetime) -> Noticed:
+        """We have looked at the credential that the hint means, and what is due has begun. See `rotator.notice`.
+
+        Raises: RotatorError when IAM, the Gardens or the books could not be asked; the hint may come again.
+        """
+        charge = charge_of(hint, self.charges, self._unique_id)
+        if charge is None:
+            whom = hint.account or hint.secret
+            return Noticed(outcome="unknown", said=f"{hint.said}: rotator.toml names no account {whom}")
+        if charge.policy.mode == "observe":
+            return Noticed(credential=charge.email, outcome="observed", said=f'{hint.said}: the mode is "observe"')
+        if held := suspended(self.store, charge.email):
+            return Noticed(credential=charge.email, outcome="observed", said=f"{hint.said}: {held}")
+        if hint.kind == "exposed":
+            records, unreadable = self.records(charge.email)
+            view = self.look(now, charge.email).credentials[0]
+            if not unreadable:
+                found = emergency(self.ledger, self.installation, charge, view, hint, records, now)
+                if found.outcome != "looked":
+                    return found
+                said = found.said
+            else:
+                said = unreadable[0]
+        else:
+            said = hint.said
+        begun, _ = self.tick(now, charge.email)
+        ids = tuple(record.id for record in begun)
+        return Noticed(credential=charge.email, outcome="began" if ids else "looked", said=said, records=ids)
+
+    def _unique_id(self, charge: Charge) -> str:
+        """Never another one while the account lives, so it is asked for once."""
+        if charge.email not in self._unique_ids:
+            self._unique_ids[charge.email] = (
+                self._make_world(charge.email).accounts.account(charge.email, charge.project).unique_id
+            )
+        return self._unique_ids[charge.email]
 
     # --- going on ---
 

@@ -1,0 +1,81 @@
+"""What comes of a hint: somebody said something about a key, and we look for ourselves.
+
+A hint begins what our own reading says is due, and nothing else. One kind goes further, because IAM cannot be read for it: that
+others know a key. That begins an emergency, once per key, and only for a key that Shoots live on or are to live on; whether a
+person has to say yes is the policy's matter.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+from msgspec.structs import replace
+
+from rotator import books, orders, staged
+from rotator.hint import Hint
+from rotator.key import short
+from rotator.ledger import Ledger
+from rotator.record import Record
+from rotator.view import Charge, CredentialView
+
+Outcome = Literal["unknown", "observed", "looked", "began", "proposed"]
+
+
+class Noticed(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of it: the credential (empty: none of ours), one word, one line, and the records that began."""
+
+    credential: str = ""
+    outcome: Outcome
+    said: str
+    records: tuple[str, ...] = ()
+
+
+def charge_of(hint: Hint, charges: tuple[Charge, ...], unique_id: Callable[[Charge], str]) -> Charge | None:
+    """The account of ours that the hint means. `unique_id` asks IAM, and is asked only when the hint has nothing else."""
+    for charge in charges:
+        if hint.account == charge.email or (hint.secret and hint.secret == staged.secret_id(charge.base)):
+            return charge
+    if not re.fullmatch(r"[0-9]+", hint.account):
+        return None
+    return next((charge for charge in charges if unique_id(charge) == hint.account), None)
+
+
+def emergency(
+    ledger: Ledger,
+    installation: str,
+    charge: Charge,
+    view: CredentialView,
+    hint: Hint,
+    records: tuple[Record, ...],
+    now: datetime,
+) -> Noticed:
+    """The rotation of a key that others know is in the books; or why none is.
+
+    A message may be forged. Where a person has to say yes it stops nothing: a rotation that is under way goes on. Where the
+    policy says "rotate" it costs one rotation at most.
+    Again: one per key. Once another key is wanted, the exposed one is being retired, and a late message changes nothing.
+    """
+    looked = Noticed(credential=charge.email, outcome="looked", said="")
+    found = [key for key in view.keys if hint.key_id and key.key.id.startswith(hint.key_id)]
+    if len(found) != 1:
+        return replace(looked, said=f"exposed: no such key at IAM ({hint.key_id or 'none was named'})")
+    key, name = found[0].key, short(found[0].key.id)
+    if found[0].role not in {"wanted", "in use", "claimed"}:
+        return replace(looked, said=f"exposed: key {name} is {found[0].role}, no Shoot needs it")
+    if known := books.exposed(records, key.public_key):
+        return replace(looked, said=f"exposed: key {name} has an emergency, {known}")
+    why = f"others know key {name}: {hint.said} ({hint.source})"
+    asks = charge.policy.mode == "manual" or charge.policy.exposed == "propose"
+    under_way = next((record.id for record, _ in books.rotations(records) if record.unfinished), "")
+    if asks and under_way:
+        command = f"rotator rotate {charge.email} --new"
+        return replace(looked, outcome="proposed", said=f"{why}; {under_way} is under way; to begin another one: {command}")
+    record = orders.rotation(
+        ledger, installation, charge, view, records, now, by=orders.SCHEDULE, why=why, exposed=key.public_key
+    )
+    if record.blocked:
+        said = f"{why}; it begins with: rotator retry {record.id}"
+        return replace(looked, outcome="proposed", said=said, records=(record.id,))
+    return replace(looked, outcome="began", said=why, records=(record.id,))
