@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 export PYTHONPATH := $(CURDIR)/functions:$(CURDIR)/tests
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo sandbox real-garden test test-slow test-real check format bench figures lock clean
+.PHONY: help demo sandbox real-garden test test-slow test-cloud test-real check format bench figures lock clean
 .DEFAULT_GOAL := help
 
 help:            ## show this list
@@ -42,10 +42,13 @@ real-garden: $(VENV)/run    ## the real API servers of Kubernetes and Gardener t
 # --- prove it ---
 
 test: $(VENV)/dev           ## the test suite (a few minutes)
-	@$(BIN)/python -m pytest -q -n 2 -m "not slow and not real" tests
+	@$(BIN)/python -m pytest -q -n 2 -m "not slow and not real and not emulator" tests
 
 test-slow: $(VENV)/dev      ## crash matrix, late calls, gates: histories by the thousand
 	@$(BIN)/python -m pytest -q -n 2 -m slow --timeout=1800 tests
+
+test-cloud: $(VENV)/dev     ## the doors in real processes, before Google's emulators (needs the Cloud SDK and Java); never skipped here
+	@ROTATOR_REQUIRE_EMULATORS=1 $(BIN)/python -m pytest -q -n 2 -m "emulator and not real" --timeout=900 tests
 
 test-real: $(VENV)/dev      ## the tests on the real API servers (needs Go; builds ten minutes, once); never skipped here
 	@$(BIN)/python -m real_garden.build >/dev/null

@@ -383,10 +383,10 @@ OTHERS = (
     Line(
         "living claims of other instances are not taken for dead ones",
         "wiring.py",
-        "        if self.settings.deployment.cloud_run:\n            return\n",
+        "        if self.settings.deployment.firestore:\n            return\n",
         "",
         "test_zombie.py",
-        "on_cloud_run",
+        "in_firestore_no_claim",
     ),
     Line(
         "an update of the staging secret carries the etag of its read",

@@ -142,7 +142,7 @@ def test_what_is_only_ignored_loads_no_library_of_anybodys() -> None:
     import sys
 
     script = (
-        "HEAVY = ('google.auth', 'google.cloud', 'grpc', 'kubernetes', 'httpx', 'cryptography');"
+        "HEAVY = ('google.auth', 'google.api_core', 'grpc', 'kubernetes', 'httpx', 'cryptography');"
         "import sys, json, base64; from rotator.doors import events; from rotator.doors.form import Asked;"
         "body = json.dumps({'message': {'data': base64.b64encode(b'{}').decode()}}).encode();"
         "said = events.handle(Asked('POST', '/', headers={'content-type': 'application/json'}, body=body), {});"

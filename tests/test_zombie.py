@@ -183,11 +183,11 @@ def test_claims_of_the_dead_are_released_and_no_others() -> None:
             wired.store.release(record_id, name)
 
 
-def test_on_cloud_run_no_claim_is_taken_for_a_dead_one() -> None:
+def test_in_firestore_no_claim_is_taken_for_a_dead_one() -> None:
     """Instances share the name of the machine and cannot see each other's processes."""
     with ordered() as (lived_in, wired, record_id):
         host, _, life, *_ = claimed_by(lived_in, wired, record_id).split(":")
-        wired.settings = msgspec.structs.replace(wired.settings, deployment=Deployment(cloud_run="K_SERVICE"))
+        wired.settings = msgspec.structs.replace(wired.settings, deployment=Deployment(firestore="projects/p/databases/d"))
         wired.store.claim(record_id, f"{host}:999999999:{life}:other:1", lived_in.now(), lived_in.now() + CLAIM)
         wired.release_dead()
         found = wired.store.get(record_id)

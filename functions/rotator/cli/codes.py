@@ -157,6 +157,13 @@ precondition
     IAM refused without saying why. Most often it is an organisation policy, or ten keys. The next command lists the
     keys; look at the policies, too, then retry.
 
+queue-missing
+    There is no topic for the messages to workers. Make it with the next command, or correct ROTATOR_WORK_TOPIC. Nothing
+    is lost meanwhile: the schedule says so each time, and finds the work again.
+
+queue-permission
+    The rotator may not publish to the topic of its workers. The next command grants it. Nothing is lost meanwhile.
+
 re-created
     A Secret with the old key was deleted several times and is back each time: somebody or some tool writes it again.
     Stop that at its source, then retry. The old key works until then.
@@ -203,6 +210,13 @@ staging-permission
 store
     The rotator's own store cannot be used: it is damaged, of a newer version, or of another program. Nothing was
     changed. The message names the file.
+
+store-permission
+    The rotator may not read or write its records in Firestore. The next command grants it; nothing goes on until then.
+
+store-size
+    A record has grown larger than a document of Firestore can be. It was not changed. This is a fault of the program;
+    please report it with `rotator describe ID -o json`.
 
 unproven-key
     A key appeared at IAM after the rotator had asked for one, but the answer was lost, so nobody can tell whose it

@@ -43,8 +43,9 @@ def describe(asked: argparse.Namespace, desk: Desk) -> int:
         record = wired.service.record(asked.id)
         suspensions = wired.service.store.suspensions()
         now = books.present(wired.clock.now(), [record])
+        lines = wired.service.history(record.id)
     if desk.json:
-        desk.tree(history.described(record, now, suspensions))
+        desk.tree(history.described(record, now, suspensions, lines))
         return code_of([record])
     desk.pairs(history.about(record, now, suspensions))
     desk.write()
@@ -53,6 +54,8 @@ def describe(asked: argparse.Namespace, desk: Desk) -> int:
     for headline, seen in history.history(record):
         desk.title(headline)
         desk.pairs(seen, indent=4)
+    desk.write()
+    desk.table(history.LATELY, history.lately(lines))
     return code_of([record])
 
 

@@ -158,5 +158,4 @@ def whole(wired: "Wired", record: "Record") -> dict[str, Any]:
     from rotator.report import history
 
     now = books.present(wired.clock.now(), [record])
-    lines = msgspec.to_builtins(wired.service.history(record.id))
-    return {**history.described(record, now, wired.store.suspensions()), "history": lines}
+    return history.described(record, now, wired.store.suspensions(), wired.service.history(record.id))

@@ -6,6 +6,7 @@ from datetime import datetime
 import msgspec
 
 from rotator import books
+from rotator.history import Line
 from rotator.key import Email, short
 from rotator.record import Record, RetirementOrder, RotationOrder
 from rotator.report import form, records
@@ -14,8 +15,8 @@ from rotator.states import Done, Published, name_of
 from rotator.store import Suspension
 
 
-def described(record: Record, now: datetime, suspensions: Sequence[Suspension] = ()) -> Tree:
-    """The record with its order, its state and its whole history, for machines."""
+def described(record: Record, now: datetime, suspensions: Sequence[Suspension] = (), lines: Sequence[Line] = ()) -> Tree:
+    """The record with its order, its state, its evidence and its history (`lines`), for machines."""
     return form.tree(
         "record",
         now,
@@ -25,6 +26,19 @@ def described(record: Record, now: datetime, suspensions: Sequence[Suspension] =
         confirmed=list(record.confirmed),
         waivers=msgspec.to_builtins(record.waivers),
         evidence=msgspec.to_builtins(record.evidence),
+        history=msgspec.to_builtins(tuple(lines)),
+    )
+
+
+LATELY = ("AT (UTC)", "STATE", "BY", "WHAT HAPPENED")
+NEWEST = 12
+
+
+def lately(lines: Sequence[Line]) -> tuple[Row, ...]:
+    """The newest lines of its history, oldest first: what was done or waited for, when and by whom; see LATELY."""
+    return tuple(
+        (form.clock(line.at), line.state, line.by.partition(":")[0], line.what or "; ".join(line.why[:2]) or "went on")
+        for line in lines[-NEWEST:]
     )
 
 

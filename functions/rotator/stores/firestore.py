@@ -1,8 +1,9 @@
 """The store in the cloud: Firestore, one document per record, for any number of instances at once.
 
 Every change is one commit that says which version it was decided on: who was overtaken decides anew on what is there now. Each
-write leaves a word of its own in the document, so that a commit whose answer was lost is known as ours. No document is hot:
-a suspension, a Garden's pace and each line of history stand for themselves. Times are Firestore's own, to the microsecond.
+write leaves a word of its own in the document, so that a commit whose answer was lost is known as ours; if somebody else wrote
+before we could look, it counts as lost, which stops a worker and harms nobody. No document is hot: suspensions, a Garden's pace
+and each line of history stand for themselves. Times are Firestore's own, to the microsecond.
 """
 
 import secrets
@@ -27,6 +28,9 @@ EVER = datetime(1, 1, 1, tzinfo=UTC)
 
 INDEXES: tuple[tuple[str, ...], ...] = (("unfinished", "wake_at", "created"), ("credential", "created"))
 """Composite indexes on `records`, all ascending; queries that order by one field need none."""
+
+UNINDEXED = ((RECORDS, "body"), (LINES, "line"))
+"""Fields that no query asks for, each in its collection group: their automatic indexes are switched off, which saves writes."""
 
 TTL = (LINES, "expires_at")
 """The collection group and field of Firestore's time-to-live policy."""

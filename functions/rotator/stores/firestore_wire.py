@@ -70,7 +70,7 @@ class Wire:
         """All the writes happened, or none; gives the commit's time. Raises: LostRace, Unclear, Permanent."""
         largest = max((_size(write["update"]["fields"]) for write in writes if "update" in write), default=0)
         if largest > LARGEST:
-            raise self._permanent(f"{what}: {largest} bytes, more than a Firestore document takes", "store-size")
+            raise self._permanent(f"{what}: {largest} bytes, more than a Firestore document takes", code="store-size")
         _, answer = self._send("POST", f"{self._url}:commit", {"writes": list(writes)}, what)
         return str(answer["commitTime"])
 
@@ -123,7 +123,7 @@ class Wire:
             return self._missing(what)
         if status == TOO_MANY_REQUESTS or status >= INTERNAL_SERVER_ERROR:
             return Unclear(f"{what} in Firestore: {status} {word}; tried again later")
-        return self._permanent(f"{what}: {status} {word}", "store")
+        return self._permanent(f"{what}: {status} {word}", code="store")
 
     def _missing(self, what: str) -> Permanent:
         _, project, _, name = self.database.split("/")
@@ -132,7 +132,7 @@ class Wire:
             f"{what} in Firestore: there is no database {self.database}; make it: {create}", code="store", next_command=create
         )
 
-    def _permanent(self, message: str, code: str) -> Permanent:
+    def _permanent(self, message: str, *, code: str) -> Permanent:
         return Permanent(f"{message} (Firestore {self.database})", code=code, next_command="rotator status")
 
     @staticmethod
