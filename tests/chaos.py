@@ -1,8 +1,8 @@
-"""`python -m chaos [--rounds 50]`: twenty credentials with twenty Shoots each rotate while doors are killed and emulators stand still.
+"""`python -m chaos [--rounds 50]`: twenty credentials with twenty Shoots each rotate while doors are killed, emulators paused.
 
-Two schedules and two workers, as in two regions. SIGKILL hits a gunicorn worker in the middle of whatever it does; gunicorn starts
-another one, as the platform would. What must hold afterwards: no promise broken in the sandbox's log, no pull failed, one
-rotation per credential, and every record ended or blocked with a reason.
+Two schedules and two workers, as in two regions. SIGKILL hits a gunicorn worker in the middle of whatever it does; its master
+starts another one, as the platform would. What must hold afterwards: no promise broken in the sandbox's log, no pull failed,
+one rotation per credential, and every record ended or blocked with a reason.
 """
 
 import argparse

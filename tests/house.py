@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -232,9 +231,25 @@ class _Around(Wired):
     def gardens(self) -> dict[str, KubernetesGarden]:
         for name, garden in self._built.gardens.items():
             if name not in self._gardens:
-                login = Login.server(garden.address, None, partial(garden.issue_token, USER))
+                login = Login.server(garden.address, None, Mount(self._built, garden).read)
                 self._gardens[name] = KubernetesGarden(name, login, self.clock)
         return self._gardens
+
+
+class Mount:
+    """A token file as Kubernetes mounts it: replaced when a fifth of its life is left, the same until then."""
+
+    def __init__(self, built: House, garden: Garden) -> None:
+        self._built = built
+        self._garden = garden
+        self._token = ""
+        self._good_until = built.now()
+
+    def read(self) -> str:
+        now, life = self._built.now(), timedelta(seconds=self._garden.knobs.token_lifetime)
+        if now >= self._good_until - life / 5:
+            self._token, self._good_until = self._garden.issue_token(USER), now + life
+        return self._token
 
 
 @contextmanager

@@ -352,6 +352,58 @@ OTHERS = (
         HISTORIES.format("refusals"),
         "keeps_the_key",
     ),
+    # --- the zombie ---
+    Line(
+        "the record is asked for before each write",
+        "runbook.py",
+        "lap(record, guarded(world, still_ours), store, now)",
+        "lap(record, world, store, now)",
+        "test_zombie.py",
+        "middle_of_a_wave",
+    ),
+    Line(
+        "its revision is asked for, too",
+        "runbook.py",
+        "(found.claimed_by, found.revision) != (worker, envelope.revision)",
+        "found.claimed_by != worker",
+        "test_zombie.py",
+        "person_decides",
+    ),
+    Line(
+        "each activation has a name",
+        "service.py",
+        'worker = f"{self._worker}:{next(self._activations)}"',
+        "worker = self._worker",
+        "test_zombie.py",
+        "frees_no_other_claim",
+    ),
+    Line(
+        "each activation has its own tokens for Gardens", "wiring.py", ".activation()", "", "test_zombie.py", "moves_the_fence"
+    ),
+    Line(
+        "living claims of other instances are not taken for dead ones",
+        "wiring.py",
+        "        if self.settings.deployment.cloud_run:\n            return\n",
+        "",
+        "test_zombie.py",
+        "on_cloud_run",
+    ),
+    Line(
+        "an update of the staging secret carries the etag of its read",
+        "clients/staging.py",
+        ', "etag": secret.etag',
+        "",
+        "clients_google/test_staging_schedule.py",
+        "overwrites_nobody",
+    ),
+    Line(
+        "an event that cannot be had fails no rotation",
+        "steps/announce.py",
+        "if isinstance(fault, Transient) and record.attempts < TRIES:",
+        "if True:",
+        HISTORIES.format("events"),
+        "stops_nothing or given_up",
+    ),
 )
 
 LINES = (*gate_lines(), *OTHERS)

@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 
+from crashes import Point, Trap, When, live
 from house import BASE, EMAIL, PROJECT, TOPIC, House, house
 from rotator.record import Record
 from rotator.states import Done
 from rotator.wiring import Wired
 from sandbox.faults import Fault
+from test_crash_matrix import order, roll
 
 SECRET = f"projects/{PROJECT}/secrets/registry-key-rotator-{BASE}"
 
@@ -154,3 +156,42 @@ def test_a_secret_manager_that_stays_away_is_given_up() -> None:
 
         assert isinstance(done.state, Done)
         assert "UNAVAILABLE" in fact(done, "no_event")
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_worker_that_dies_there_leaves_one_update(when: When) -> None:
+    with house() as h:
+        h.populate(2)
+        trap = Trap(h, points=[Point(0, when, "staging.schedule")])
+        w = live(trap, [order, roll])
+        (done,) = [record for record in w.service.records()[0] if record.kind == "rotation"]
+
+        assert trap.sprung == [f"{when} staging.schedule"]
+        assert isinstance(done.state, Done)
+        assert fact(done, "event")
+        assert (announced(h), updates(h)) == (due(h, w), 1)
+        assert h.violations() == []
+
+
+def test_while_it_is_suspended_nothing_is_scheduled() -> None:
+    with house() as h:
+        h.populate(2)
+        trap = Trap(h)
+
+        def stop(name: str, _: tuple[Any, ...], send: Any) -> Any:
+            if name == "staging.destroy":
+                w.service.suspend("*", h.now(), by="jo", why="an incident")
+            return send()
+
+        w = trap.wire()
+        trap.meddle = stop
+        begun = w.service.rotate(EMAIL, h.now(), by="test", why="a test")
+        h.carry(w, begun.id, most=3)
+        while_it_lasts = updates(h)
+        trap.meddle = None
+        w.service.resume("*")
+        done = h.carry(w, begun.id)
+
+        assert while_it_lasts == 0
+        assert isinstance(done.state, Done)
+        assert updates(h) == 1

@@ -196,6 +196,19 @@ def test_the_roles_at_google_have_every_permission_once_and_bind_each_account() 
     assert 'MEMBER="user:ann"' in text
 
 
+def test_with_a_topic_secret_managers_agent_of_each_staging_project_may_publish_there() -> None:
+    topic = "projects/acme-events/topics/key-expiry"
+    with house() as h:
+        found = google_roles.commands("acme", of(h), {EMAIL: "acme-vault"}, topic)
+        without = google_roles.commands("acme", of(h), {EMAIL: "acme-vault"})
+
+    lines = [line for _, each in found for line in each]
+    agent = "service-$(gcloud projects describe acme-vault --format 'value(projectNumber)')@gcp-sa-secretmanager"
+    assert "gcloud beta services identity create --service secretmanager.googleapis.com --project acme-vault" in lines
+    assert any(f"topics add-iam-policy-binding {topic}" in line and agent in line for line in lines)
+    assert not any("pubsub" in line for _, each in without for line in each)
+
+
 # --- the command ---
 
 

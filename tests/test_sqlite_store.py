@@ -6,11 +6,14 @@ import stat
 import subprocess
 import sys
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from rotator.errors import Permanent, Transient
+from rotator.store import HISTORY, Entry
 from rotator.stores import sqlite_file
 from rotator.stores.sqlite import SqliteStore
 from store_engines import LATER, NOW, claimed, envelope
@@ -54,9 +57,39 @@ def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     SqliteStore(path).close()
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA user_version = 2")
+        connection.execute("PRAGMA user_version = 3")
 
-    assert refusal(path) == "was written by a newer version of this program (schema 2, this one knows 1)"
+    assert refusal(path) == "was written by a newer version of this program (schema 3, this one knows 2)"
+
+
+def test_a_file_of_schema_1_is_brought_up_and_keeps_all_that_it_had(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    before = SqliteStore(path)
+    won = claimed(before)
+    before.close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("DROP TABLE history")
+        connection.execute("PRAGMA user_version = 1")
+
+    stores = [SqliteStore(path), SqliteStore(path)]
+
+    assert [store.get("puller-r1") for store in stores] == [won, won]
+    line = Entry(at=NOW, line=b"line")
+    assert stores[0].save(msgspec.structs.replace(won, entry=line), worker="one", revision=won.revision)
+    assert stores[1].history("puller-r1") == (line,)
+    for store in stores:
+        store.close()
+
+
+def test_lines_older_than_three_months_are_swept(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "state.db")
+    old, young = (Entry(at=at, line=b"line") for at in (NOW - HISTORY - timedelta(seconds=1), NOW))
+    store.create(envelope(entry=old))
+    store.create(envelope("puller-r2", entry=young))
+
+    assert store.history("puller-r1") == ()
+    assert store.history("puller-r2") == (young,)
+    store.close()
 
 
 def test_another_programs_database_is_refused_and_left_as_it_was(tmp_path: Path) -> None:

@@ -7,13 +7,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from rotator.store import EVERYTHING, Store, Suspension
-from store_engines import ENGINES, LATER, NOW, Place, claimed, envelope
+from rotator.store import EVERYTHING, Entry, Store, Suspension
+from store_engines import ENGINES, LATER, NOW, Place, claimed, envelope, place_of
 
 
 @pytest.fixture(params=ENGINES, name="place")
 def _place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    return ENGINES[request.param](tmp_path)
+    return place_of(request.param, request, tmp_path)
 
 
 @pytest.fixture(name="store")
@@ -218,6 +218,35 @@ def test_a_replace_at_a_stale_revision_changes_nothing(store: Store) -> None:
     assert store.replace(envelope(body=b"lost"), revision=0) is None
     assert store.replace(envelope("puller-r2"), revision=0) is None
     assert store.all() == (won,)
+
+
+# --- history ---
+
+
+def test_a_line_that_came_with_a_write_stands_in_the_history_and_nowhere_else(store: Store) -> None:
+    lines = [Entry(at=NOW + timedelta(seconds=number), line=b"line %d" % number) for number in range(3)]
+    store.create(envelope(entry=lines[0]))
+    won = store.claim("puller-r1", "one", NOW, LATER)
+    assert won is not None
+    saved = store.save(msgspec.structs.replace(won, entry=lines[1]), worker="one", revision=won.revision)
+    assert saved is not None
+    store.save(saved, worker="one", revision=saved.revision)
+    store.replace(msgspec.structs.replace(saved, entry=lines[2]), revision=saved.revision + 1)
+
+    assert store.history("puller-r1") == tuple(lines)
+    assert (won.entry, saved.entry) == (None, None)
+    assert [each.entry for each in store.all()] == [None]
+    assert store.history("puller-r2") == ()
+
+
+def test_a_write_that_changed_nothing_adds_no_line(store: Store) -> None:
+    won = claimed(store)
+    line = Entry(at=NOW, line=b"lost")
+
+    assert not store.create(envelope(entry=line))
+    assert store.save(msgspec.structs.replace(won, entry=line), worker="two", revision=won.revision) is None
+    assert store.replace(envelope(entry=line), revision=0) is None
+    assert store.history("puller-r1") == ()
 
 
 # --- due ---

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from rotator.store import Store
-from store_engines import ENGINES, LATER, NOW, Place, claimed, envelope
+from store_engines import ENGINES, LATER, NOW, Place, claimed, envelope, place_of
 
 FUNCTIONS = Path(__file__).parents[1] / "functions"
 READY = "print('ready', flush=True); sys.stdin.readline()"
@@ -24,7 +24,7 @@ PRELUDE = "import sys; from datetime import *; NOW = datetime(2026, 3, 1, 12, tz
 
 @pytest.fixture(params=ENGINES, name="place")
 def _place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    return ENGINES[request.param](tmp_path)
+    return place_of(request.param, request, tmp_path)
 
 
 @pytest.fixture(name="store")

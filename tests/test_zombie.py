@@ -10,13 +10,18 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
-from house import EMAIL, House, Laps, house
+from house import EMAIL, NAMESPACE, PROJECT, House, Laps, house
 from rotator import guard
+from rotator.deployment import Deployment
+from rotator.errors import Transient
 from rotator.guard import Sending
+from rotator.key import KeyFile, KeyId
 from rotator.record import Record
 from rotator.runbook import CLAIM
+from rotator.secret import Draft, SecretRef
 from rotator.states import Done
 from rotator.wiring import Wired
 from rotator.world import World
@@ -178,6 +183,19 @@ def test_claims_of_the_dead_are_released_and_no_others() -> None:
             wired.store.release(record_id, name)
 
 
+def test_on_cloud_run_no_claim_is_taken_for_a_dead_one() -> None:
+    """Instances share the name of the machine and cannot see each other's processes."""
+    with ordered() as (lived_in, wired, record_id):
+        host, _, life, *_ = claimed_by(lived_in, wired, record_id).split(":")
+        wired.settings = msgspec.structs.replace(wired.settings, deployment=Deployment(cloud_run="K_SERVICE"))
+        wired.store.claim(record_id, f"{host}:999999999:{life}:other:1", lived_in.now(), lived_in.now() + CLAIM)
+        wired.release_dead()
+        found = wired.store.get(record_id)
+
+        assert found is not None
+        assert found.claimed_by
+
+
 def claimed_by(lived_in: House, wired: Wired, record_id: str) -> str:
     """The name of an activation, as the store has it."""
     running = wired.service.run(record_id, Laps(lived_in.clock))
@@ -237,3 +255,31 @@ def test_a_wake_up_too_many_is_refused() -> None:
         assert books is not None
         assert again is not None
         assert again.body == books.body
+
+
+def test_no_other_activation_moves_the_fence_of_a_create() -> None:
+    """The token that a create is sent with is the one whose end was saved, whoever else in this process has a newer one."""
+    with house() as lived_in:
+        lived_in.populate(1)
+        wired = lived_in.wire()
+        zombie, other = wired.world(EMAIL), wired.world(EMAIL)
+        account = zombie.accounts.account(EMAIL, PROJECT)
+        key_file = KeyFile(zombie.accounts.generate(), account, KeyId("a" * 40))
+        drafts = [
+            Draft(ref=SecretRef("live", NAMESPACE, f"late-{number}"), installation="acme", key_file=key_file)
+            for number in range(2)
+        ]
+
+        fence = zombie.gardens["live"].fence()
+        lived_in.clock.advance(3700)
+        wired.hear()
+        later = other.gardens["live"].fence()
+        assert fence is not None
+        assert later is not None
+        assert fence < lived_in.now() < later
+        with pytest.raises(Transient, match="401"):
+            zombie.gardens["live"].create_secret(drafts[0])
+        other.gardens["live"].create_secret(drafts[1])
+
+        there = [draft.ref.name for draft in drafts if other.gardens["live"].secret(NAMESPACE, draft.ref.name)]
+        assert there == ["late-1"]

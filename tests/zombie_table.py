@@ -43,9 +43,9 @@ TABLE = (
     Late(
         "accounts.upload",
         "a key whose private half nobody keeps; found by its public half and retired",
-        outcomes=(LANDS, TAKEN, STATE, TOKEN),
+        outcomes=(LANDS, TOKEN),
     ),
-    Late("accounts.create", "a key that we cannot prove to be ours; reported, never touched", outcomes=(LANDS, STATE, TOKEN)),
+    Late("accounts.create", "a key that we cannot prove to be ours; reported, never touched", outcomes=(LANDS, TOKEN)),
     Late(
         "accounts.disable",
         "not after the fence, when its token has expired; until then `reenable` asserts again and again",
@@ -54,7 +54,7 @@ TABLE = (
     Late(
         "accounts.enable",
         "the key works again: its retirement says so and blocks; nothing is deleted",
-        outcomes=(LANDS, ABSENT, STATE, TOKEN),
+        outcomes=(LANDS, ABSENT, TOKEN),
     ),
     Late("accounts.delete", "there is no way back from its state: the key was to go", outcomes=(LANDS, ABSENT, TOKEN)),
     Late(
@@ -65,7 +65,7 @@ TABLE = (
     Late(
         "gardens.move",
         "tests uid, generation, entry and old Secret: refused, or it moves a Shoot that nobody moved meanwhile",
-        outcomes=(LANDS, TEST, ABSENT, TOKEN),
+        outcomes=(LANDS, TEST, TOKEN),
     ),
     Late(
         "gardens.mark",
@@ -80,9 +80,9 @@ TABLE = (
         outcomes=(LANDS, ABSENT, PRECONDITION, TOKEN),
     ),
     Late("books.withdraw", "compare-and-set: lost", SAVES),
-    Late("store.create", "its id is computed from the order: taken", SAVES),
-    Late("store.save", "revision and claim have moved on: lost", SAVES),
-    Late("store.replace", "the revision has moved on: lost; the person is told to look again", SAVES),
+    Late("store.create", "its id is computed from the order: taken, or the order is given late, once", SAVES),
+    Late("store.save", "lost once anybody went on with the record, else it is the next checkpoint", SAVES),
+    Late("store.replace", "lost once anybody went on with the record: the person is told to look again", SAVES),
     Late("store.claim", "refused, or over before it begins: anybody takes over", CLAIMS),
     Late("store.extend", "its name is this activation's alone: refused", CLAIMS),
     Late("store.release", "its name is this activation's alone: frees nobody else's claim", CLAIMS),

@@ -5,10 +5,11 @@ from datetime import datetime
 
 import msgspec
 
+from rotator import history
 from rotator.errors import Unreadable
+from rotator.keeping import envelope_of
 from rotator.key import Email
 from rotator.record import Evidence, Fact, Place, Record, decode
-from rotator.runbook import envelope_of
 from rotator.states import Draining, Withdrawn, name_of
 from rotator.store import Envelope, Store
 
@@ -55,15 +56,25 @@ class Ledger:
         envelope = self._store.get(record_id)
         return None if envelope is None else self._open(envelope)
 
+    def history(self, record_id: str) -> tuple[history.Line, ...]:
+        """What happened to the record, oldest first, as far back as it is kept."""
+        return history.read(self._store.history(record_id))
+
     def create(self, record: Record, now: datetime, by: str) -> bool:
         """The record is in the books with its order as first evidence; False when the same order was given before."""
         first = Evidence(at=now, what=f"ordered, {name_of(record.state)}", by=by, facts=(Fact("why", record.order.why),))
-        return self._store.create(envelope_of(msgspec.structs.replace(record, evidence=(first,))))
+        line = history.entry(None, record, now, by, first.what)
+        return self._store.create(envelope_of(msgspec.structs.replace(record, evidence=(first,)), entry=line))
 
     def replace(self, record: Record, *, revision: int) -> Record | None:
-        """The record as a person or another record's step changed it; None when it moved on since `revision`."""
+        """The record as a person or another record's step changed it; None when it moved on since `revision`.
+
+        Its newest evidence says who did what; that is the line of its history, too.
+        """
         old = self._store.get(record.id)
-        saved = self._store.replace(envelope_of(record, old), revision=revision)
+        act = record.evidence[-1]
+        line = history.entry(None, record, act.at, act.by, act.what)
+        saved = self._store.replace(envelope_of(record, old, line), revision=revision)
         return None if saved is None else msgspec.structs.replace(record, revision=saved.revision)
 
     @staticmethod

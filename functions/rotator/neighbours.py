@@ -82,6 +82,10 @@ class Neighbours:
                 self._bearer = Bearer(self.access, self.clock.now)
             return self._bearer
 
+    def authorize(self) -> str:
+        """A token for the books, asked for when one is needed."""
+        return self.bearer()()
+
     def wake(self, record_ids: Sequence[str]) -> int:
         """A message to `worker` is out for each record; how many, none without a topic. Raises: Transient, Permanent."""
         facts = self.settings.deployment

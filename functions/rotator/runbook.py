@@ -5,15 +5,16 @@ Who loses a compare-and-set stops at once: somebody else is carrying the record 
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import msgspec
 
-from rotator import books
+from rotator import books, history
 from rotator.errors import Halted, Permanent, RotatorError, TokenExpired
 from rotator.guard import Sending, guarded
-from rotator.record import Blocked, Fact, Record, RotationOrder, Wait, decode, encode
+from rotator.keeping import envelope_of
+from rotator.record import Blocked, Fact, Record, RotationOrder, Wait, decode
 from rotator.states import (
     Creating,
     DeletingKey,
@@ -33,7 +34,7 @@ from rotator.states import (
 )
 from rotator.steps import Next
 from rotator.steps.sweep import staged_of
-from rotator.store import Envelope, Store
+from rotator.store import Store
 from rotator.world import World
 
 BACKOFF = timedelta(seconds=5)
@@ -46,9 +47,6 @@ SUSPENDED = timedelta(minutes=1)
 
 CLAIM = timedelta(minutes=15)
 """A worker that says nothing for so long has lost its claim; longer than any step, shorter than a person's patience."""
-
-NEVER = datetime(9000, 1, 1, tzinfo=UTC)
-"""Later than any wait: a blocked record is woken by a person."""
 
 CONFIRMABLE = {Verified: "publish", Published: "roll_out"}
 """What a policy may want confirmed of a rotation; a retirement's are gates, asked before the point of no return."""
@@ -199,7 +197,8 @@ def run(record_id: str, world: World, store: Store, laps: Laps, worker: str, cla
         record = msgspec.structs.replace(decode(envelope.body), attempts=envelope.attempts, revision=envelope.revision)
         while now is not None and record.unfinished:
             after = lap(record, guarded(world, still_ours), store, now)
-            saved = store.save(envelope_of(after, envelope), worker=worker, revision=envelope.revision)
+            kept = envelope_of(after, envelope, history.entry(record, after, now, worker))
+            saved = store.save(kept, worker=worker, revision=envelope.revision)
             if saved is None:
                 return
             envelope, record = saved, msgspec.structs.replace(after, revision=saved.revision)
@@ -234,21 +233,3 @@ def suspended(store: Store, credential: str) -> str:
             scope = "everything" if suspension.subject == "*" else credential
             return f"{scope} was suspended by {suspension.by} at {suspension.at:%Y-%m-%d %H:%M} UTC: {suspension.why}"
     return ""
-
-
-def envelope_of(record: Record, old: Envelope | None = None) -> Envelope:
-    """The record as the store keeps it; a blocked one never wakes by itself."""
-    rest = record.rest
-    wake_at = rest.until if isinstance(rest, Wait) else NEVER if isinstance(rest, Blocked) else None
-    return Envelope(
-        id=record.id,
-        credential=record.order.credential,
-        kind=record.kind,
-        revision=old.revision if old else 0,
-        wake_at=wake_at,
-        attempts=record.attempts,
-        claimed_by=old.claimed_by if old else "",
-        claimed_until=old.claimed_until if old else None,
-        unfinished=record.unfinished,
-        body=encode(record),
-    )

@@ -9,6 +9,7 @@ import msgspec
 from rotator import books, due, inventory, orders
 from rotator.errors import Halted, Invalid, Permanent, Unreadable
 from rotator.guard import Sending, guarded
+from rotator.history import Line
 from rotator.key import Email, PublicKey, short
 from rotator.ledger import Ledger
 from rotator.record import (
@@ -82,6 +83,10 @@ class Service:
         if found is None:
             raise Invalid((f"record {record_id}: there is none of this id; see: rotator status",))
         return found
+
+    def history(self, record_id: str) -> tuple[Line, ...]:
+        """What happened to this record, oldest first, as far back as it is kept."""
+        return self.ledger.history(record_id)
 
     def credential(self, word: str) -> Email:
         """The one credential that a person means: its address, its base name, or a part that only one has. Raises: Invalid."""

@@ -5,7 +5,7 @@ way and is no fence: what counts is the revision. Implementations are in `rotato
 one list of promises that each of them is held to.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import msgspec
@@ -13,11 +13,22 @@ import msgspec
 EVERYTHING = "*"
 """The subject of a suspension that holds all credentials."""
 
+HISTORY = timedelta(days=90)
+"""A line of a record's history is kept at least so long; no decision ever needs one."""
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of a record's history: what a write to it was about. `line` is opaque here (see rotator.history)."""
+
+    at: datetime
+    line: bytes
+
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     """One record as the store sees it. `id`, `credential` and `kind` never change.
 
-    `revision` rises with every claim, save and replace; `attempts` with every claim, until a save says otherwise.
+    `revision` rises with every claim, save and replace; `attempts` with every claim, until a save says otherwise. `entry`: what
+    this write adds to the history; None in whatever is read.
     """
 
     id: str
@@ -30,6 +41,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     claimed_until: datetime | None = None
     unfinished: bool = True
     body: bytes
+    entry: Entry | None = None
 
 
 class Suspension(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,6 +99,10 @@ class Store(Protocol):
 
     def due(self, now: datetime) -> tuple[str, ...]:
         """Ids of unfinished records without a wake_at or with one not after `now`, oldest first; claimed ones too."""
+        ...
+
+    def history(self, record_id: str) -> tuple[Entry, ...]:
+        """The lines of this record's history that are kept, oldest first; each stands for itself, beside the record."""
         ...
 
     def suspend(self, suspension: Suspension) -> None:

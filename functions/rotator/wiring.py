@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rotator.errors import Halted, RotatorError
 from rotator.guard import Sending
@@ -22,6 +23,9 @@ from rotator.service import Service
 from rotator.settings import Settings, load
 from rotator.stores.sqlite import SqliteStore
 from rotator.world import World
+
+if TYPE_CHECKING:
+    from rotator.stores.firestore import FirestoreStore
 
 PATIENT = timedelta(seconds=30)
 """A write slot that is further away is waited for in the record, not in the process."""
@@ -36,7 +40,7 @@ class Wired(Neighbours):
     def __init__(self, settings: Settings, sleep: Callable[[float], None] = time.sleep, claim: timedelta = CLAIM) -> None:
         """Open the store; connect nothing. `sleep` waits for write slots; `claim`: see Service."""
         super().__init__(settings)
-        self.store = SqliteStore(settings.store)
+        self.store = opened(self)
         self._sleep = sleep
         self._pace = {garden.name: garden.entries_per_second for garden in settings.garden}
         self.service = Service(
@@ -92,10 +96,10 @@ class Wired(Neighbours):
     def release_dead(self) -> None:
         """Claims that died with their process on this machine are released, so that nobody waits for their end.
 
-        Not on Cloud Run, whose instances share one name and cannot see each other's processes: a living claim would be taken
+        Not in Firestore, where instances that share one name cannot see each other's processes: a living claim would be taken
         for a dead one.
         """
-        if self.settings.deployment.cloud_run:
+        if self.settings.deployment.firestore:
             return
         here = os.uname().nodename
         for envelope in self.store.all():
@@ -122,18 +126,40 @@ def _alive(process: int, life: str) -> bool:
     return True
 
 
+def opened(neighbours: Neighbours) -> "SqliteStore | FirestoreStore":
+    """The store that the settings name. Raises: Permanent for a file that cannot be used; Firestore is not asked yet."""
+    facts = neighbours.settings.deployment
+    if not facts.firestore:
+        return SqliteStore(neighbours.settings.store)
+    from rotator.stores.firestore import FirestoreStore
+    from rotator.stores.firestore_wire import Wire
+
+    if facts.firestore_emulator:
+        wire = Wire(facts.firestore, lambda: "owner", f"http://{facts.firestore_emulator}")
+    else:
+        wire = Wire(facts.firestore, neighbours.authorize)
+    return FirestoreStore(wire, time.sleep)
+
+
 def written(settings: Settings, places: Sequence[Place]) -> tuple[tuple[Record, ...], tuple[str, ...]]:
     """All records in the books, and a line for each that cannot be read; none while there is no store: nothing is made.
 
     Raises: Permanent for a store that cannot be used.
     """
-    if not settings.store.exists():
+    if not there(settings):
         return (), ()
-    store = SqliteStore(settings.store)
+    neighbours = Neighbours(settings)
+    store = opened(neighbours)
     try:
         return Ledger(store, places).every()
     finally:
         store.close()
+        neighbours.close()
+
+
+def there(settings: Settings) -> bool:
+    """There is a store already: the file, or Firestore, which needs no making by us."""
+    return bool(settings.deployment.firestore) or settings.store.exists()
 
 
 def open(config: Path | None, environment: Mapping[str, str], sleep: Callable[[float], None] = time.sleep) -> Wired:  # noqa: A001

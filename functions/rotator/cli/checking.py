@@ -109,13 +109,13 @@ class _Reaching:
 
 
 def _books(settings: Settings, neighbours: Neighbours) -> tuple[list[Line], tuple[Record, ...]]:
-    subject = str(settings.store)
+    subject = settings.deployment.firestore or str(settings.store)
     try:
         records, unreadable = wiring.written(settings, neighbours.places)
     except RotatorError as caught:
         return [checkup.fault("store", subject, "readable", caught)], ()
     lines = [Line(part="store", subject=subject, what="readable", status="unknown", why=fault) for fault in unreadable]
-    why = form.counted(len(records), "record") if settings.store.exists() else "not there yet"
+    why = form.counted(len(records), "record") if wiring.there(settings) else "not there yet"
     return lines or [Line(part="store", subject=subject, what="readable", status="ok", why=why)], records
 
 

@@ -57,7 +57,7 @@ def _needs(asked: argparse.Namespace, settings: Settings, garden: GardenSettings
         records, unreadable = wiring.written(settings, neighbours.places)
         if unreadable:
             raise Invalid(unreadable)
-        if not settings.store.exists():
+        if not wiring.there(settings):
             desk.say(f"no records at {settings.store}: names that only they know are not in this Role")
         own = {garden.name: neighbours.garden(next(each for each in settings.garden if each.name == garden.name))}
         seen = needs.look(

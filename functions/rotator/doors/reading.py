@@ -158,4 +158,5 @@ def whole(wired: "Wired", record: "Record") -> dict[str, Any]:
     from rotator.report import history
 
     now = books.present(wired.clock.now(), [record])
-    return {**history.described(record, now, wired.store.suspensions()), "history": []}
+    lines = msgspec.to_builtins(wired.service.history(record.id))
+    return {**history.described(record, now, wired.store.suspensions()), "history": lines}

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from rotator.store import Envelope, Suspension
+from rotator.store import HISTORY, Entry, Envelope, Suspension
 from rotator.stores import sqlite_file
 
 SELECT = "SELECT id, credential, kind, revision, wake_at, attempts, claimed_by, claimed_until, unfinished, body FROM envelope"
@@ -46,6 +46,8 @@ class SqliteStore:
                 " claimed_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, '')",
                 (*_content(envelope), envelope.id, envelope.credential, envelope.kind, envelope.revision),
             )
+            if added.rowcount == 1:
+                _write_down(connection, envelope)
             return added.rowcount == 1
 
     def get(self, record_id: str) -> Envelope | None:
@@ -77,6 +79,7 @@ class SqliteStore:
             "body = ?, wake_at = ?, attempts = ?, unfinished = ?, revision = revision + 1"
             " WHERE id = ? AND revision = ? AND claimed_by = ? AND claimed_by <> ''",
             (*_content(envelope), envelope.id, revision, worker),
+            envelope,
         )
 
     def replace(self, envelope: Envelope, *, revision: int) -> Envelope | None:
@@ -85,6 +88,7 @@ class SqliteStore:
             envelope.id,
             "body = ?, wake_at = ?, attempts = ?, unfinished = ?, revision = revision + 1 WHERE id = ? AND revision = ?",
             (*_content(envelope), envelope.id, revision),
+            envelope,
         )
 
     def extend(self, record_id: str, worker: str, until: datetime) -> bool:
@@ -103,6 +107,11 @@ class SqliteStore:
             "SELECT id FROM envelope WHERE unfinished AND (wake_at IS NULL OR wake_at <= ?) ORDER BY wake_at, place", _text(now)
         )
         return tuple(record_id for (record_id,) in found)
+
+    def history(self, record_id: str) -> tuple[Entry, ...]:
+        """See Store."""
+        found = self._read("SELECT at, line FROM history WHERE id = ? ORDER BY place", record_id)
+        return tuple(Entry(at=_parsed(at), line=line) for at, line in found)
 
     def suspend(self, suspension: Suspension) -> None:
         """See Store."""
@@ -133,11 +142,15 @@ class SqliteStore:
             connection.execute("INSERT OR REPLACE INTO pace (garden, free_at) VALUES (?, ?)", (garden, _text(free_at)))
             return begin.astimezone(UTC)
 
-    def _change(self, record_id: str, assignments: str, values: tuple[object, ...]) -> Envelope | None:
+    def _change(
+        self, record_id: str, assignments: str, values: tuple[object, ...], written: Envelope | None = None
+    ) -> Envelope | None:
         with self._transaction() as connection:
             # `assignments` are the constants above; every value is bound.
             if connection.execute(f"UPDATE envelope SET {assignments}", values).rowcount != 1:  # noqa: S608
                 return None
+            if written is not None:
+                _write_down(connection, written)
             return _envelope(connection.execute(f"{SELECT} WHERE id = ?", (record_id,)).fetchone())
 
     def _read(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
@@ -155,6 +168,13 @@ class SqliteStore:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
+
+
+def _write_down(connection: sqlite3.Connection, envelope: Envelope) -> None:
+    """The envelope's entry stands in the history; what is older than is kept was swept."""
+    if (entry := envelope.entry) is not None:
+        connection.execute("INSERT INTO history (id, at, line) VALUES (?, ?, ?)", (envelope.id, _text(entry.at), entry.line))
+        connection.execute("DELETE FROM history WHERE at < ?", (_text(entry.at - HISTORY),))
 
 
 def _content(envelope: Envelope) -> tuple[object, ...]:

@@ -7,18 +7,25 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from rotator.errors import Permanent, Transient
 
-SCHEMA = 1
+SCHEMA = 2
 APPLICATION = 0x726B7231
 """SQLite's application_id, "rkr1": tells our file from the database of another program."""
 
 PATIENCE = 10.0
 """Seconds to wait for another process that is writing."""
+
+HISTORY_TABLES = (
+    "CREATE TABLE history (place INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, at TEXT NOT NULL, line BLOB NOT NULL)",
+    "CREATE INDEX history_id ON history (id, place)",
+    "CREATE INDEX history_at ON history (at)",
+)
+"""What schema 2 brought."""
 
 TABLES = (
     """CREATE TABLE envelope (
@@ -29,6 +36,7 @@ TABLES = (
     "CREATE INDEX envelope_due ON envelope (wake_at, place) WHERE unfinished",
     "CREATE TABLE suspension (subject TEXT PRIMARY KEY, who TEXT NOT NULL, why TEXT NOT NULL, since TEXT NOT NULL)",
     "CREATE TABLE pace (garden TEXT PRIMARY KEY, free_at TEXT NOT NULL)",
+    *HISTORY_TABLES,
     f"PRAGMA application_id = {APPLICATION}",
     f"PRAGMA user_version = {SCHEMA}",
 )
@@ -105,20 +113,36 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     version = _number(connection, "PRAGMA user_version")
     if version > SCHEMA:
         raise _unusable(path, f"was written by a newer version of this program (schema {version}, this one knows {SCHEMA})")
+    if version < SCHEMA:
+        _bring_up(connection)
     _use_wal(connection, path)
 
 
 def _lay_out(connection: sqlite3.Connection) -> None:
+    _laid(connection, lambda: _number(connection, "SELECT count(*) FROM sqlite_master") == 0, TABLES)
+
+
+def _laid(connection: sqlite3.Connection, needed: Callable[[], bool], statements: tuple[str, ...]) -> None:
+    """The statements were carried out, once over all processes: who comes second finds that they are not needed."""
     connection.execute("BEGIN IMMEDIATE")
     try:
-        if _number(connection, "SELECT count(*) FROM sqlite_master") == 0:
-            for statement in TABLES:
+        if needed():
+            for statement in statements:
                 connection.execute(statement)
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def _bring_up(connection: sqlite3.Connection) -> None:
+    """A file of schema 1 has the history's table, and all that it had."""
+    _laid(
+        connection,
+        lambda: _number(connection, "PRAGMA user_version") < SCHEMA,
+        (*HISTORY_TABLES, f"PRAGMA user_version = {SCHEMA}"),
+    )
 
 
 def _use_wal(connection: sqlite3.Connection, path: Path) -> None:
