@@ -14,6 +14,7 @@ from framework import door
 from rotator.doors.openapi import SCHEMAS
 from rotator.doors.routes import ROUTES
 from sandbox import landscape
+from settings_texts import GOOD
 
 
 @pytest.fixture
@@ -125,7 +126,9 @@ def test_the_trees_are_those_of_the_command_line(here: Ground) -> None:
     standing = here.get("/credentials")
     assert {one["credential"]: one["mode"] for one in standing.pop("accounts")}[landscape.PULLER] == "manual"
     assert timeless(standing) == timeless(status)
-    assert timeless(here.get(f"/records/{PULLER}-r1")) == timeless({**described, "history": []})
+    told = here.get(f"/records/{PULLER}-r1")
+    assert [(one["state"], one["what"], one["by"]) for one in told.pop("history")] == [("Planned", "ordered, Planned", "api")]
+    assert timeless(told) == timeless(described)
     inventory, discovered = here.get(f"/credentials/{PULLER}"), here.cli("discover", PULLER, "-o", "json").tree
     assert inventory["credentials"] == discovered["credentials"]
 
@@ -154,6 +157,7 @@ def test_retry_and_waive_are_evidence(here: Ground) -> None:
     assert (retried["evidence"][-1]["what"], retried["evidence"][-1]["by"]) == ("retry", "ann")
     assert waived["evidence"][-1]["what"] == f"waived {shoot}"
     assert waived["waivers"][0]["why"] == "it is dead"
+    assert [one["by"] for one in waived["history"]] == ["api", "ann", "ann"]
     here.post(f"/records/{PULLER}-r1/waive", 409, shoot="live/garden-payments/absent", reason="it is dead")
     here.post("/rotations", 201, credential=PULLER, reason="test", new=True)
     assert "it is finished (Superseded)" in here.post(f"/records/{PULLER}-r1/retry", 409, reason="again")["detail"]
@@ -238,3 +242,16 @@ def test_readiness_says_no_while_configuration_or_store_cannot_be_used(tmp_path:
 
     assert "installation" not in hidden["detail"]
     assert "rotator.toml: installation" in told["detail"]
+
+
+def test_a_store_that_is_damaged_is_no_conflict_of_the_callers(tmp_path: Path) -> None:
+    config, state = tmp_path / "rotator.toml", tmp_path / "state.db"
+    config.write_text(GOOD)
+    state.write_bytes(b"no database" * 500)
+    with door("api", tmp_path / "door" / "log", ROTATOR_CONFIG=str(config), ROTATOR_STATE=str(state)) as api:
+        hidden, told = tree(api.ask("/readyz"), 503), tree(api.ask("/records"), 503)
+        order = tree(api.ask("/suspend", b'{"reason": "test"}', headers={"Content-Type": "application/json"}), 503)
+
+    assert str(state) not in hidden["detail"]
+    assert "file is not a database" in told["detail"]
+    assert order["code"] == told["code"]

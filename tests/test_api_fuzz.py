@@ -99,6 +99,13 @@ def test_a_huge_body_is_not_read(here: Ground) -> None:
     assert answer.status == 413
 
 
+def test_a_long_path_is_not_said_again(here: Ground) -> None:
+    answer = here.api.ask("/" + "p" * 20_000, b"{" + b" " * 1_000_000, headers=headers())
+
+    judged(answer.status, answer.body)
+    assert (answer.status, len(answer.body) < 400) == (413, True)
+
+
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path[:30])
 def test_an_odd_path_leads_nowhere(here: Ground, path: str) -> None:
     status, said = raw(here, f"GET {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers().items()))
