@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from framework import door
 from rotator.doors.caller import caller
 from rotator.doors.form import Asked, Refused
+from settings_texts import GOOD
 
 CLOUD = {"K_SERVICE": "api"}
 HERE = {"host": "127.0.0.1:8080"}
@@ -130,3 +132,19 @@ def test_a_name_that_would_spoil_a_log_is_refused(name: str) -> None:
         caller(asked(**HERE, x_rotator_by=name), {})
 
     assert refused.value.status == 422
+
+
+def test_over_the_wire_on_cloud_run_nobody_chooses_a_name(tmp_path: Path) -> None:
+    """The same through the real process: loopback counts for nothing there, and who is known meets the next fault, no books."""
+    (tmp_path / "rotator.toml").write_text(GOOD)
+    books = {"ROTATOR_CONFIG": str(tmp_path / "rotator.toml"), "ROTATOR_STATE": str(tmp_path / "state.db")}
+    sent = {"Content-Type": "application/json", "X-Rotator-By": "eve@evil.example"}
+    with door("api", tmp_path / "door" / "log", K_SERVICE="api", **books) as api:
+        nobody = api.ask("/suspend", b'{"reason": "test"}', headers=sent)
+        ann = api.ask("/suspend", b'{"reason": "test"}', headers={**sent, "Authorization": ANN})
+
+    assert nobody.status == 401
+    assert ann.status == 503
+    assert "ROTATOR_FIRESTORE: is missing" in json.loads(ann.body)["detail"]
+    assert ANN.removeprefix("Bearer ") not in api.said
+    assert "eve@evil.example" not in api.said

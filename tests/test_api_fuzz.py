@@ -99,6 +99,13 @@ def test_a_huge_body_is_not_read(here: Ground) -> None:
     assert answer.status == 413
 
 
+def test_a_long_path_is_not_said_again(here: Ground) -> None:
+    answer = here.api.ask("/" + "p" * 20_000, b"{" + b" " * 1_000_000, headers=headers())
+
+    judged(answer.status, answer.body)
+    assert (answer.status, len(answer.body) < 400) == (413, True)
+
+
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path[:30])
 def test_an_odd_path_leads_nowhere(here: Ground, path: str) -> None:
     status, said = raw(here, f"GET {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers().items()))
@@ -149,7 +156,7 @@ def test_bodies_that_are_nearly_right(here: Ground) -> None:
 
 @pytest.mark.parametrize("token", ["", "wrong", TOKEN[:-1], TOKEN + "0"])
 def test_a_stranger_learns_nothing(here: Ground, token: str) -> None:
-    for path in ("/", "/records", "/records/puller-acme-prod-r1", "/version", "/openapi.json"):
+    for path in ("/", "/credentials", "/records", "/records/puller-acme-prod-r1"):
         answer = here.api.ask(path, headers=headers(Authorization=f"Bearer {token}"))
         judged(answer.status, answer.body)
         assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
@@ -181,3 +188,11 @@ def test_the_log_of_acts_is_one_line_each(here: Ground, tmp_path: Path) -> None:
 
     lines = [line for line in here.api.said.splitlines() if "automation.suspended" in line]
     assert json.loads(lines[-1])["why"] == "two words “quoted”"
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/version", "/openapi.json"])
+def test_what_monitors_and_generators_read_is_open_and_names_nobody(here: Ground, path: str) -> None:
+    answer = here.api.ask(path, headers={"X-Canary": CANARY})
+
+    assert answer.status == 200
+    assert b"puller" not in answer.body

@@ -271,15 +271,22 @@ class Service:
         Raises: Invalid when no retirement is in a state from which the key can come back.
         """
         records, _ = self.ledger.every()
-        for record in reversed(records):
+        found = [record for record in reversed(records) if self._takes_away(word, record, now)]
+        keys = {record.order.public_key for record in found if isinstance(record.order, RetirementOrder)}
+        if len(keys) > 1:
+            raise Invalid((f"reenabling {word}: it could be {', '.join(sorted(map(short, keys)))}; say more of it",))
+        for record in found[:1]:
             state = record.state
-            if not isinstance(record.order, RetirementOrder) or not isinstance(state, Disabling | Disabled | Reenabling):
-                continue
-            if not record.order.public_key.startswith(word) and record.id != word and not self._is_id_of(word, record, now):
-                continue
-            after = msgspec.structs.replace(record, state=Reenabling(fence=state.fence, by=by), rest=None, attempts=0)
-            return self._act(after, record, now, f"{name_of(state)} -> Reenabling", by, why)
+            if isinstance(state, Disabling | Disabled | Reenabling):
+                after = msgspec.structs.replace(record, state=Reenabling(fence=state.fence, by=by), rest=None, attempts=0)
+                return self._act(after, record, now, f"{name_of(state)} -> Reenabling", by, why)
         raise Invalid((f"reenabling {word}: no retirement of such a key is disabling or disabled; see: rotator status",))
+
+    def _takes_away(self, word: str, record: Record, now: datetime) -> bool:
+        """The record is a retirement, not too far to turn back, of the key that the word means."""
+        if not isinstance(record.order, RetirementOrder) or not isinstance(record.state, Disabling | Disabled | Reenabling):
+            return False
+        return record.order.public_key.startswith(word) or record.id == word or self._is_id_of(word, record, now)
 
     def _is_id_of(self, word: str, record: Record, now: datetime) -> bool:
         """The word begins an id of the key that this retirement takes away: by its books, or, before it is disabled, by IAM."""

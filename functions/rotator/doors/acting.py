@@ -3,14 +3,13 @@
 Nothing is run here, so every answer is quick. A verb that refuses, because the books or the world do not allow it, is a 409.
 """
 
-import json
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
+from rotator import logs
 from rotator.doors import form
 from rotator.doors.form import Refused, Said
 from rotator.doors.reading import Call, charged, found, whole
@@ -166,6 +165,4 @@ def _allowed() -> Iterator[None]:
 
 def _say(call: Call, action: str, subject: str, why: str) -> None:
     """One line for the log of whoever operates this: acts of people, of which a resumption leaves no other trace."""
-    line = {"severity": "NOTICE", "message": f"{action} {subject} by {call.by}: {why}", "action": action, "by": call.by}
-    sys.stdout.write(json.dumps({**line, "subject": subject, "why": why}) + "\n")
-    sys.stdout.flush()
+    logs.line("NOTICE", f"{action} {subject} by {call.by}: {why}", action=action, by=call.by, subject=subject, why=why)

@@ -7,6 +7,7 @@ from rotator.doors.caller import caller
 from rotator.doors.form import Asked, Refused, Said
 from rotator.doors.reading import Call
 from rotator.doors.routes import ROUTES, Route
+from rotator.errors import Permanent
 
 LONGEST_PATH = 1000
 
@@ -18,7 +19,7 @@ def handle(asked: Asked, environment: Mapping[str, str]) -> Said:
     """
     here = _here(asked.path)
     if not here:
-        raise Refused(404, f"{asked.method} {_shown(asked.path)}: there is nothing here; what there is: GET /")
+        raise Refused(404, f"{asked.method} {form.shown(asked.path)}: there is nothing here; what there is: GET /")
     allowed = ", ".join(sorted({route.method for route in here} | {"OPTIONS"} | ({"HEAD"} if _reads(here) else set())))
     if asked.method == "OPTIONS":
         return Said(204, headers={"Allow": allowed})
@@ -34,15 +35,20 @@ def handle(asked: Asked, environment: Mapping[str, str]) -> Said:
             raise
         refusal = form.problem(401, fault.detail)
         return Said(401, refusal.body, refusal.content_type, {"WWW-Authenticate": "Bearer"})
-    return route.act(
-        Call(
-            by=by,
-            environment=environment,
-            names=route.match(asked.path) or {},
-            query=strict.query(asked, route.query),
-            body=strict.body(asked, route.body) if route.body else None,
-        )
+    call = Call(
+        by=by,
+        environment=environment,
+        names=route.match(asked.path) or {},
+        query=strict.query(asked, route.query),
+        body=strict.body(asked, route.body) if route.body else None,
     )
+    try:
+        return route.act(call)
+    except Permanent as fault:
+        if route.body:
+            raise
+        # Who only reads is in nobody's way: a person is needed, but the conflict is not with this request.
+        raise Refused(503, str(fault), code=fault.code, next_command=fault.next_command) from fault
 
 
 def _here(path: str) -> list[Route]:
@@ -53,9 +59,3 @@ def _here(path: str) -> list[Route]:
 
 def _reads(routes: list[Route]) -> bool:
     return any(route.method == "GET" for route in routes)
-
-
-def _shown(path: str) -> str:
-    """The path for a message: short, in ASCII, without anything that a terminal obeys."""
-    shown = path[:80].encode("unicode_escape").decode()
-    return f"{shown}…" if len(path) > 80 else shown  # noqa: PLR2004 - as above

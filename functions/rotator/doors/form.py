@@ -16,7 +16,7 @@ PROBLEM = "application/problem+json"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request. Names of headers are in lower case; `query` has the last value of each name. Never logged as a whole."""
+    """One request. Names of headers are in lower case; `query` has the first value of each name. Never logged as a whole."""
 
     method: str
     path: str
@@ -71,3 +71,9 @@ def problem(status: int, detail: str, **more: Any) -> Said:
     """A fault. `more` as in Refused."""
     content = {"type": "about:blank", "title": TITLES[status], "status": status, "detail": detail, "schema": SCHEMA, **more}
     return Said(status, msgspec.json.encode(content), PROBLEM)
+
+
+def shown(path: str) -> str:
+    """The path for a message: short, in ASCII, without anything that a terminal obeys."""
+    found = path[:80].encode("unicode_escape").decode()
+    return f"{found}…" if len(path) > 80 else found  # noqa: PLR2004 - as above

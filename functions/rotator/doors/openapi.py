@@ -101,7 +101,7 @@ SCHEMAS: Mapping[str, Shape] = {
     "Record": _tree(
         "record", at=TIME, **_ROW,
         order=TREE, state=TREE, confirmed=TEXTS, waivers=TREES, evidence=_list(at=TIME, what=TEXT, by=TEXT),
-        history={"type": "array"},
+        history=_list(at=TIME, by=TEXT, state=TEXT),
     ),
     "Suspension": _tree("suspension", subject=TEXT, suspended=FLAG, suspensions=_STOPS),
     "Problem": {

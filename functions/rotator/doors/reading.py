@@ -8,7 +8,7 @@ import msgspec
 import rotator
 from rotator.doors import form
 from rotator.doors.form import Refused, Said
-from rotator.errors import Invalid, RotatorError
+from rotator.errors import Invalid, Permanent, RotatorError
 
 if TYPE_CHECKING:
     from rotator.record import Record
@@ -29,13 +29,15 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def wired(self) -> "Wired":
-        """The service of this process. Raises: Refused 503 when the configuration cannot be used: no fault of the caller's."""
+        """The service of this process. Raises: Refused 503 without configuration or store: no fault of the caller's."""
         from rotator.doors import house
 
         try:
             return house.opened(self.environment)
         except Invalid as fault:
             raise Refused(503, f"the configuration cannot be used: {'; '.join(fault.faults)}") from fault
+        except Permanent as fault:
+            raise Refused(503, str(fault), code=fault.code, next_command=fault.next_command) from fault
 
 
 class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

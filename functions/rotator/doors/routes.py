@@ -14,9 +14,9 @@ RECORD_ID = "[a-z0-9][a-z0-9-]{0,254}"
 NAMES = {
     "id": RECORD_ID,
     "credential": r"[a-z0-9][a-z0-9@.-]{0,253}",
-    "key": RECORD_ID,
+    "key": "[0-9a-f]{8,64}",
 }
-"""Names in a path, and what they look like; another one is a 404."""
+"""Names in a path, and what they look like; another one is a 404. Eight characters or more name a key: fewer are a guess."""
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -75,8 +75,8 @@ ROUTES = (
     Route("POST", "/keys/{key}/reenable", acting.reenable, "take a key back that is disabled", "Record", body=Signed),
     Route("POST", "/suspend", acting.suspend, "stop automation before its next write", "Suspension", body=Stop),
     Route("POST", "/resume", acting.resume, "let automation go on", "Suspension", body=Stop),
-    Route("GET", "/version", reading.version, "the version", "Version"),
-    Route("GET", "/openapi.json", document, "these doors in OpenAPI 3.1", "Document"),
+    Route("GET", "/version", reading.version, "the version", "Version", open=True),
+    Route("GET", "/openapi.json", document, "these doors in OpenAPI 3.1", "Document", open=True),
     Route("GET", "/healthz", reading.health, "this process answers", "Health", open=True),
     Route("GET", "/readyz", reading.ready, "configuration and store can be used", "Health", open=True),
     # Cloud Run's front end keeps some paths that end with z for itself; from outside these are the ones that arrive.

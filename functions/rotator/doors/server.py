@@ -5,7 +5,7 @@ import os
 from typing import Any
 
 from rotator import logs
-from rotator.doors.form import Asked, Refused, Said, problem
+from rotator.doors.form import Asked, Refused, Said, problem, shown
 from rotator.errors import Invalid, Permanent, RotatorError, Transient, Unreadable
 
 LARGEST = 1_000_000
@@ -23,13 +23,13 @@ def answer(request: Any, door: str) -> Any:
 
 def _said(request: Any, door: str) -> Said:
     if (request.content_length or 0) > LARGEST:
-        return problem(413, f"{request.method} {request.path}: a body has at most {LARGEST} bytes")
+        return problem(413, f"{request.method} {shown(request.path)}: a body has at most {LARGEST} bytes")
     try:
         body = request.stream.read(LARGEST + 1)
     except Exception:  # noqa: BLE001 - each server has its own for chunks that are none, and for a caller who hung up
-        return problem(400, f"{request.method} {request.path}: the body does not arrive as its headers say")
+        return problem(400, f"{request.method} {shown(request.path)}: the body does not arrive as its headers say")
     if len(body) > LARGEST:
-        return problem(413, f"{request.method} {request.path}: a body has at most {LARGEST} bytes")
+        return problem(413, f"{request.method} {shown(request.path)}: a body has at most {LARGEST} bytes")
     asked = Asked(
         method=request.method,
         path=request.path,
@@ -59,7 +59,9 @@ def _asked(asked: Asked, door: str) -> Said:
         return problem(503, str(fault))
     except Exception as fault:  # noqa: BLE001 - the last line of defence: a traceback would show what was sent
         logs.line("CRITICAL", f"a fault of this program: {type(fault).__name__} in {_where(fault)}", door=door)
-        return problem(500, f"{asked.method} {asked.path}: {type(fault).__name__}; nothing is half-done, every step is saved")
+        return problem(
+            500, f"{asked.method} {shown(asked.path)}: {type(fault).__name__}; nothing is half-done, every step is saved"
+        )
 
 
 def _where(fault: BaseException) -> str:
