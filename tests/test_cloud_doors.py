@@ -1,6 +1,7 @@
 """The whole house in the cloud: real Pub/Sub pushing to real functions-framework processes, before the sandbox."""
 
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -12,6 +13,7 @@ import pytest
 from checker import Checker
 from cloud_ground import CloudGround, ground
 from emulators import Emulator
+from rotator import wiring
 from sandbox import landscape
 from sandbox.cloud import Cloud
 
@@ -61,13 +63,13 @@ def live(house: CloudGround, cloud: Cloud, ended: Callable[[], bool], schedules:
 
 
 def records(house: CloudGround) -> dict[str, str]:
-    """Each record's last line in the log: its state, or that it is blocked."""
-    found: dict[str, str] = {}
-    for door in house.doors:
-        for line in house.lines(door):
-            if "state" in line:
-                found[line["record"]] = line.get("code") or line["state"]
-    return found
+    """Where each record stands by the books: its state, or why a person is needed."""
+    wired = wiring.open(None, house.environment)
+    try:
+        found, _ = wired.service.records()
+    finally:
+        wired.close()
+    return {record.id: record.blocked.code if record.blocked else type(record.state).__name__ for record in found}
 
 
 def over(house: CloudGround) -> bool:
@@ -82,3 +84,68 @@ def test_a_rotation_and_its_retirement_run_by_schedule_and_messages_alone(
 
         assert Checker(accounts=ACCOUNTS).read(cloud.operations.since()) == []
         assert sorted(records(house).values()) == ["Done", "Gone"]
+
+
+def test_a_storm_of_duplicates_and_two_schedules_at_once_make_one_rotation(
+    cloud: Cloud, firestore_emulator: Emulator, pubsub_emulator: Emulator, tmp_path: Path
+) -> None:
+    """I7, over the real Firestore: two regions' schedules at the same moment, each message ten times, out of order."""
+    doors = ("schedule1", "schedule2", "worker1", "worker2")
+    addresses = {"pubsub": pubsub_emulator.address, "firestore": firestore_emulator.address}
+    with ground(tmp_path, cloud, **addresses, doors=doors, policy=POLICY) as house:
+        callers = [threading.Thread(target=house.schedule, args=(door,)) for door in doors[:2] for _ in range(3)]
+        for caller in callers:
+            caller.start()
+        for caller in callers:
+            caller.join()
+        for record_id in reversed(records(house)):
+            wake = {"kind": "wake", "record": record_id}
+            house.pubsub.publish(house.work, json.dumps(wake).encode(), times=10)
+        live(house, cloud, lambda: over(house), schedules=doors[:2])
+
+        assert Checker(accounts=ACCOUNTS).read(cloud.operations.since()) == []
+        assert sorted(records(house).values()) == ["Done", "Gone"]
+
+
+def test_secret_managers_own_notice_begins_the_next_rotation(
+    cloud: Cloud, firestore_emulator: Emulator, pubsub_emulator: Emulator, tmp_path: Path
+) -> None:
+    """The day that a rotation announced comes, Secret Manager says so by itself, and no schedule had to look."""
+    addresses = {"pubsub": pubsub_emulator.address, "firestore": firestore_emulator.address}
+    with ground(tmp_path, cloud, **addresses, doors=("schedule", "worker", "events"), policy=POLICY) as house:
+        cloud.google.notices.pubsub = pubsub_emulator.address
+        live(house, cloud, lambda: over(house))
+        for _ in range(80):
+            cloud.advance(timedelta(days=1).total_seconds())
+            if any(line.get("outcome") == "began" for line in house.lines("events")):
+                break
+            time.sleep(0.1)
+        began = until(
+            lambda: [line for line in house.lines("events") if line.get("outcome") == "began"], "an event began something"
+        )
+
+        assert began[0]["credential"] == landscape.PULLER
+        assert began[0]["began"] == ["puller-acme-prod-r2"]
+        until(lambda: records(house)["puller-acme-prod-r2"] != "Planned", "the worker took it up")
+        assert Checker(accounts=ACCOUNTS).read(cloud.operations.since()) == []
+
+
+def test_an_exposed_key_is_replaced_at_once_where_the_policy_says_so(
+    cloud: Cloud, firestore_emulator: Emulator, pubsub_emulator: Emulator, tmp_path: Path
+) -> None:
+    addresses = {"pubsub": pubsub_emulator.address, "firestore": firestore_emulator.address}
+    policy = {**POLICY, "max_age": "90d", "exposed": "rotate"}
+    with ground(tmp_path, cloud, **addresses, doors=("schedule", "worker", "events"), policy=policy) as house:
+        account = cloud.google.iam.account(landscape.PULLER)
+        assert account is not None
+        old = min(account.user_managed(), key=lambda key: key.valid_after)
+        event = {"kind": "key-exposed", "service_account": account.unique_id, "key_id": old.key_id, "reason": "found in a log"}
+        house.publish(event, times=5)
+        house.publish({"hello": "world"})
+        until(lambda: any(line.get("outcome") == "began" for line in house.lines("events")), "the emergency began")
+        live(house, cloud, lambda: over(house))
+
+        assert records(house)["puller-acme-prod-r1"] == "Done"
+        assert old.state == "deleted"
+        assert any("poison" in line["message"] for line in house.lines("events"))
+        assert Checker(accounts=ACCOUNTS).read(cloud.operations.since()) == []

@@ -58,7 +58,7 @@ def emergency(
     Again: one per key. Once another key is wanted, the exposed one is being retired, and a late message changes nothing.
     """
     looked = Noticed(credential=charge.email, outcome="looked", said="")
-    found = [key for key in view.keys if hint.key_id and key.key.id.startswith(hint.key_id)]
+    found = [key for key in view.keys if key.key.id == hint.key_id]
     if len(found) != 1:
         return replace(looked, said=f"exposed: no such key at IAM ({hint.key_id or 'none was named'})")
     key, name = found[0].key, short(found[0].key.id)

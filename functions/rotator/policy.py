@@ -86,12 +86,13 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def emergency(self) -> "Policy":
         """The same for a key that others know: no waits but the one that can be undone, and all Shoots at once.
 
-        Gates stay as they are: a Shoot that has not settled still holds the key, until it settles or a person waives it.
+        Gates and confirmations stay as they are: a Shoot that has not settled still holds the key, until it settles or a person
+        waives it.
         """
         nothing = timedelta(0)
         waits = msgspec.structs.replace(self.waits, soak=nothing, idle=nothing, unknown_use=nothing)
         waves = msgspec.structs.replace(self.waves, growth=EVERYBODY, per_seed=EVERYBODY, limit=EVERYBODY)
-        return msgspec.structs.replace(self, confirm=(), waits=waits, waves=waves)
+        return msgspec.structs.replace(self, waits=waits, waves=waves)
 
     def starts_at(self, made_at: datetime, expires_at: datetime | None = None) -> datetime:
         """When a rotation must begin so that a key made then stops working in time and never expires in use."""
