@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 export PYTHONPATH := $(CURDIR)/functions:$(CURDIR)/tests
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo sandbox real-garden test test-slow test-cloud test-real check format bench figures lock clean
+.PHONY: help demo sandbox real-garden test test-slow test-cloud test-real chaos cloud-sandbox check format bench figures lock clean
 .DEFAULT_GOAL := help
 
 help:            ## show this list
@@ -39,6 +39,9 @@ sandbox: $(VENV)/run        ## leave the sandbox running, with printed settings 
 real-garden: $(VENV)/run    ## the real API servers of Kubernetes and Gardener to try it on (needs Go; builds ten minutes, once)
 	@$(BIN)/python -m real_garden
 
+cloud-sandbox: $(VENV)/run  ## the sandbox, Google's emulators and the four doors: publish an event and watch (needs the Cloud SDK and Java)
+	@$(BIN)/python -m cloud_sandbox
+
 # --- prove it ---
 
 test: $(VENV)/dev           ## the test suite (a few minutes)
@@ -49,6 +52,9 @@ test-slow: $(VENV)/dev      ## crash matrix, late calls, gates: histories by the
 
 test-cloud: $(VENV)/dev     ## the doors in real processes, before Google's emulators (needs the Cloud SDK and Java); never skipped here
 	@ROTATOR_REQUIRE_EMULATORS=1 $(BIN)/python -m pytest -q -n 2 -m "emulator and not real" --timeout=900 tests
+
+chaos: $(VENV)/run          ## doors killed at random while a fleet rotates; ROUNDS=500 for a long night
+	@$(BIN)/python -m chaos --rounds $(or $(ROUNDS),50)
 
 test-real: $(VENV)/dev      ## the tests on the real API servers (needs Go; builds ten minutes, once); never skipped here
 	@$(BIN)/python -m real_garden.build >/dev/null

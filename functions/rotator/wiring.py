@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 PATIENT = timedelta(seconds=30)
 """A write slot that is further away is waited for in the record, not in the process."""
 
+STEP = timedelta(seconds=60)
+"""A step that began at the end of a budget ends within so long: some calls of twenty seconds, and a wait for a write slot."""
+
 LIFE = secrets.token_hex(4)
 """This process, where number and machine do not tell: on Cloud Run every instance is called localhost and counts from one."""
 
@@ -37,8 +40,8 @@ LIFE = secrets.token_hex(4)
 class Wired(Neighbours):
     """A service with all its neighbours behind it, and the clock that follows the servers."""
 
-    def __init__(self, settings: Settings, sleep: Callable[[float], None] = time.sleep, claim: timedelta = CLAIM) -> None:
-        """Open the store; connect nothing. `sleep` waits for write slots; `claim`: see Service."""
+    def __init__(self, settings: Settings, sleep: Callable[[float], None] = time.sleep, claim: timedelta | None = None) -> None:
+        """Open the store; connect nothing. `sleep` waits for write slots; `claim`: see Service (None: as `claim_of` says)."""
         super().__init__(settings)
         self.store = opened(self)
         self._sleep = sleep
@@ -51,7 +54,7 @@ class Wired(Neighbours):
             make_world=self.world,
             before=self.pace,
             worker=f"{os.uname().nodename}:{os.getpid()}:{LIFE}:{secrets.token_hex(4)}",
-            claim=claim,
+            claim=claim or claim_of(settings),
         )
 
     def world(self, credential: Email | None = None) -> World:
@@ -124,6 +127,16 @@ def _alive(process: int, life: str) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def claim_of(settings: Settings) -> timedelta:
+    """How long an activation that says nothing holds its record.
+
+    Behind doors it is what its request may last and a little more: nobody sees there that an instance died, and the record waits
+    so long for another one. Too short harms nobody: who was overtaken sends no other write and loses its save.
+    """
+    facts = settings.deployment
+    return facts.budget + STEP if facts.firestore or facts.work_topic else CLAIM
 
 
 def opened(neighbours: Neighbours) -> "SqliteStore | FirestoreStore":
