@@ -20,3 +20,11 @@ def opened(environment: Mapping[str, str]) -> "Wired":
 
             _opened = wiring.open(None, environment)
         return _opened
+
+
+def give(wired: "Wired | None") -> "Wired | None":
+    """From now on it is this one, for whoever made it and closes it; None: the next request opens its own. Gives the one before."""
+    global _opened  # noqa: PLW0603 - as above
+    with _lock:
+        before, _opened = _opened, wired
+        return before

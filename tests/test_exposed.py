@@ -1,0 +1,222 @@
+"""Others know a key: what a message that says so may begin, what it may not, and what a forged one costs."""
+
+from datetime import timedelta
+
+import pytest
+
+from house import BASE, EMAIL, NAMESPACE, House, house
+from rotator.errors import Transient, Unreadable
+from rotator.notice import Noticed
+from rotator.record import PROPOSED, Record, RetirementOrder
+from rotator.wiring import Wired
+from sandbox.faults import Fault
+from test_notice import DAY, notice, older, policy, records
+
+NOTHING = timedelta(0)
+
+
+def exposed(h: House, w: Wired, key: str) -> Noticed:
+    return notice(h, w, "exposed", key_id=key)
+
+
+def retirement_of(w: Wired) -> Record:
+    (found,) = [record for record in records(w) if isinstance(record.order, RetirementOrder)]
+    return found
+
+
+def by_name(w: Wired) -> dict[str, str]:
+    """Each record's state, or why a person is needed."""
+    return {each.id: each.blocked.code if each.blocked else type(each.state).__name__ for each in records(w)}
+
+
+def test_by_default_it_is_a_proposal_and_retry_lets_it_begin_as_an_emergency() -> None:
+    with house() as h:
+        key, _ = h.populate(3)
+        w = h.wire()
+        found = exposed(h, w, key)
+        before = by_name(w)
+        mutating = [o for o in h.operations.since() if o.mutating and "rotator" in str(o.facts.get("by", ""))]
+        w.service.retry(found.records[0], h.now(), by="ann", why="it is true")
+        h.carry(w, found.records[0])
+        w.service.tick(h.now())
+        waits = retirement_of(w).order.policy.waits
+
+        assert found.outcome == "proposed"
+        assert f"rotator retry {found.records[0]}" in found.said
+        assert (before, mutating) == ({f"{BASE}-r1": PROPOSED}, [])
+        assert by_name(w)[f"{BASE}-r1"] == "Done"
+        assert (waits.soak, waits.idle, waits.unknown_use) == (NOTHING, NOTHING, NOTHING)
+        assert waits.quiet == policy().waits.quiet
+
+
+def test_rotate_begins_at_once_and_the_key_is_disabled_with_no_wait_but_the_one_that_can_be_undone() -> None:
+    with house(policy=policy(exposed="rotate")) as h:
+        key, _ = h.populate(3)
+        w = h.wire()
+        begin = h.now()
+        found = exposed(h, w, key)
+        h.whole(w)
+        disabled = [o.at for o in h.operations.since() if o.method == "DisableServiceAccountKey"]
+        deleted = [o.at for o in h.operations.since() if o.method == "DeleteServiceAccountKey"]
+
+        assert (found.outcome, found.records) == ("began", (f"{BASE}-r1",))
+        assert sorted(by_name(w).values()) == ["Done", "Gone"]
+        assert disabled[0] - begin < timedelta(hours=2)  # an ordinary one soaks for two hours, and is idle for one
+        assert deleted[0] - disabled[0] >= policy().waits.quiet
+        assert h.violations() == []
+
+
+def test_in_manual_mode_it_is_always_a_proposal() -> None:
+    with house(policy=policy(mode="manual", exposed="rotate")) as h:
+        key, _ = h.populate(2)
+        w = h.wire()
+        found = exposed(h, w, key)
+
+        assert (found.outcome, by_name(w)) == ("proposed", {f"{BASE}-r1": PROPOSED})
+
+
+def test_the_policy_s_confirmations_are_asked_for_in_an_emergency_too() -> None:
+    with house(policy=policy(exposed="rotate", confirm=("disable_key",))) as h:
+        key, _ = h.populate(2)
+        w = h.wire()
+        exposed(h, w, key)
+        h.whole(w)
+
+        assert retirement_of(w).blocked is not None
+        assert not [o for o in h.operations.since() if o.method == "DisableServiceAccountKey"]
+
+
+def test_a_forged_event_does_not_stop_a_rotation_that_is_under_way() -> None:
+    with house() as h:
+        key, _ = h.populate(3)
+        w = h.wire()
+        older(h, 100 * DAY)
+        notice(h, w, "rotate")
+        found = exposed(h, w, key)
+        again = exposed(h, w, key)
+        h.carry(w, f"{BASE}-r1")
+
+        assert (found.outcome, found.records, again) == ("proposed", (), found)
+        assert f"rotator rotate {EMAIL} --new" in found.said
+        assert by_name(w) == {f"{BASE}-r1": "Done"}
+
+
+def test_a_forged_event_does_not_stop_the_rotation_by_age_and_shortens_no_wait_of_the_retirement() -> None:
+    with house() as h:
+        key, _ = h.populate(3)
+        w = h.wire()
+        exposed(h, w, key)
+        older(h, 100 * DAY)
+        exposed(h, w, key)
+        w.service.tick(h.now())
+        h.carry(w, f"{BASE}-r2")
+        h.whole(w)
+
+        assert by_name(w)[f"{BASE}-r1"] == "Superseded"
+        assert by_name(w)[f"{BASE}-r2"] == "Done"
+        assert retirement_of(w).order.policy == policy()
+        assert type(retirement_of(w).state).__name__ == "Gone"
+        assert h.violations() == []
+
+
+def test_a_proposal_that_a_person_overruled_shortens_no_wait() -> None:
+    with house() as h:
+        key, _ = h.populate(2)
+        w = h.wire()
+        exposed(h, w, key)
+        h.rotate(w, new=True)
+        w.service.tick(h.now())
+
+        assert retirement_of(w).order.policy == policy()
+
+
+def test_an_emergency_that_another_rotation_overtook_before_it_had_a_key_is_still_one_for_the_old_key() -> None:
+    """The policy had let it begin: whoever rotates meanwhile for another reason does not slow the retirement down."""
+    with house(policy=policy(exposed="rotate")) as h:
+        key, _ = h.populate(2)
+        w = h.wire()
+        exposed(h, w, key)
+        h.rotate(w, new=True)
+        w.service.tick(h.now())
+
+        assert retirement_of(w).order.policy.waits.soak == NOTHING
+
+
+def test_a_key_that_is_retiring_or_gone_begins_nothing() -> None:
+    with house(policy=policy(exposed="rotate")) as h:
+        key, _ = h.populate(2)
+        w = h.wire()
+        h.rotate(w)
+        w.service.tick(h.now())
+        retiring = exposed(h, w, key)
+        h.whole(w)
+        gone = exposed(h, w, key)
+
+        assert (retiring.outcome, gone.outcome) == ("looked", "looked")
+        assert "is retiring" in retiring.said
+        assert "no such key" in gone.said
+        assert sorted(by_name(w).values()) == ["Done", "Gone"]
+
+
+def test_an_unmanaged_key_one_that_nobody_has_and_no_key_at_all_begin_nothing() -> None:
+    with house(policy=policy(exposed="rotate")) as h:
+        h.populate(2)
+        other, _ = h.hand_made_key()
+        w = h.wire()
+        said = [exposed(h, w, key) for key in (other, "0" * 40, "", other[:8])]
+
+        assert {found.outcome for found in said} == {"looked"}
+        assert "is unmanaged" in said[0].said
+        assert records(w) == []
+        assert not [o for o in h.operations.since() if o.method == "DisableServiceAccountKey"]
+
+
+def test_the_key_of_the_emergency_itself_makes_another_one_while_late_words_about_the_old_key_make_none() -> None:
+    with house(policy=policy(exposed="rotate")) as h:
+        key, _ = h.populate(2)
+        w = h.wire()
+        exposed(h, w, key)
+        h.carry(w, f"{BASE}-r1")
+        (new,) = [view.key.id for view in w.service.look(h.now(), EMAIL).credentials[0].keys if view.role == "wanted"]
+        outcomes = [exposed(h, w, each).outcome for each in (new, key, new, key)]
+        h.whole(w)
+
+        assert outcomes[0] == "began"
+        assert f"{BASE}-r2" in by_name(w)
+        assert f"{BASE}-r3" not in by_name(w)
+        assert set(by_name(w).values()) == {"Done", "Gone"}
+        assert h.violations() == []
+
+
+@pytest.mark.parametrize("service", ["iam", "garden"])
+def test_a_message_that_could_not_be_judged_comes_again(service: str) -> None:
+    """Nothing else says it a second time: no schedule can read at IAM that others know a key."""
+    with house(policy=policy(exposed="rotate")) as h:
+        key, _ = h.populate(2)
+        w = h.wire()
+        if service == "iam":
+            h.faults.add(Fault(service="iam", answer="UNAVAILABLE", times=0))
+        else:
+            h.live.deny(NAMESPACE)
+        with pytest.raises((Transient, Unreadable)):
+            exposed(h, w, key)
+        none_yet = records(w)
+        h.faults.clear()
+        if service == "garden":
+            h.live.allow_all(NAMESPACE)
+        found = exposed(h, w, key)
+
+        assert (none_yet, found.outcome) == ([], "began")
+
+
+def test_a_garden_that_cannot_be_read_does_not_hide_a_key_that_our_books_want() -> None:
+    with house(policy=policy(exposed="rotate")) as h:
+        h.populate(2)
+        w = h.wire()
+        h.rotate(w)
+        (new,) = [view.key.id for view in w.service.look(h.now(), EMAIL).credentials[0].keys if view.role == "wanted"]
+        number = h.faults.add(Fault(service="garden:live", answer="503", times=0))
+        found = exposed(h, w, new)
+        h.faults.remove(number)
+
+        assert found.outcome == "began"
