@@ -8,7 +8,9 @@ import pytest
 
 from house import BASE, EMAIL, POLICY, House, house
 from rotator import staged
+from rotator.errors import Permanent
 from rotator.hint import Hint, Kind
+from rotator.key import Email
 from rotator.notice import Noticed
 from rotator.policy import Mode
 from rotator.record import PROPOSED, Record
@@ -126,6 +128,19 @@ def test_the_unique_id_of_an_account_is_resolved_by_iam_once() -> None:
 
         assert (first.outcome, second.outcome, len(records(w))) == ("began", "looked", 1)
         assert by_number == lookups(h) - begin - by_number  # no more than a look asks anyway
+
+
+def test_an_account_that_iam_does_not_show_hides_no_other_account_from_its_unique_id() -> None:
+    with house() as h:
+        h.populate(2)
+        w = h.wire()
+        older(h, 100 * DAY)
+        gone = msgspec.structs.replace(w.service.charges[0], email=Email("gone@acme-prod.iam.gserviceaccount.com"), base="gone")
+        w.service.charges = (gone, *w.service.charges)
+
+        assert notice(h, w, "old", account=h.account.unique_id).credential == EMAIL
+        with pytest.raises(Permanent):
+            notice(h, w, "old", account="999999999999999999999")
 
 
 def test_the_staging_secret_names_its_credential() -> None:

@@ -107,8 +107,8 @@ def exposed(records: Iterable[Record], public_key: PublicKey) -> str:
 def emergency(records: Iterable[Record], public_key: PublicKey) -> str:
     """The same, but only if it was let begin: a proposal that nobody confirmed shortens no wait."""
     for record, order in rotations(records):
-        began = record.confirmed or (record.blocked is None and not isinstance(record.state, Superseded))
-        if order.exposed == public_key and (began or key_of(record) is not None):
+        began = record.confirmed or not order.policy.asks or key_of(record) is not None
+        if order.exposed == public_key and began:
             return record.id
     return ""
 

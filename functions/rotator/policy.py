@@ -83,6 +83,11 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         waits = self.waits
         return waits.propagation + waits.settle + max(waits.soak, waits.unknown_use) + waits.request
 
+    @property
+    def asks(self) -> bool:
+        """An emergency waits for a person to say yes."""
+        return self.mode == "manual" or self.exposed == "propose"
+
     def emergency(self) -> "Policy":
         """The same for a key that others know: no waits but the one that can be undone, and all Shoots at once.
 

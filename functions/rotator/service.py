@@ -176,15 +176,12 @@ class Service:
         if held := suspended(self.store, charge.email):
             return Noticed(credential=charge.email, outcome="observed", said=f"{hint.said}: {held}")
         if hint.kind == "exposed":
-            records, unreadable = self.records(charge.email)
-            view = self.look(now, charge.email).credentials[0]
-            if not unreadable:
-                found = emergency(self.ledger, self.installation, charge, view, hint, records, now)
-                if found.outcome != "looked":
-                    return found
-                said = found.said
-            else:
-                said = unreadable[0]
+            records = self.ledger.records(charge.email)
+            seen = self.look(now, charge.email)
+            found = emergency(self.ledger, self.installation, charge, seen, hint, records, now)
+            if found.outcome != "looked":
+                return found
+            said = found.said
         else:
             said = hint.said
         begun, _ = self.tick(now, charge.email)

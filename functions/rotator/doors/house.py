@@ -23,8 +23,8 @@ def opened(environment: Mapping[str, str]) -> "Wired":
 
 
 def give(wired: "Wired | None") -> "Wired | None":
-    """From now on it is this one, for whoever made it and closes it; None: the next request opens its own. Gives the one before."""
-    global _opened  # noqa: PLW0603 - as above
+    """From now on it is this one, which its maker closes; None: the next request opens its own. Gives the one before."""
+    global _opened
     with _lock:
         before, _opened = _opened, wired
         return before
