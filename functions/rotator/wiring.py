@@ -132,8 +132,8 @@ def _alive(process: int, life: str) -> bool:
 def claim_of(settings: Settings) -> timedelta:
     """How long an activation that says nothing holds its record.
 
-    Behind doors it is what its request may last and a little more: nobody sees there that an instance died, and the record waits
-    so long for another one. Too short harms nobody: who was overtaken sends no other write and loses its save.
+    Behind doors it is what its request may last and a little more: nobody sees there that an instance died, and the record
+    waits so long for another one. Too short harms nobody: who was overtaken sends no other write and loses its save.
     """
     facts = settings.deployment
     return facts.budget + STEP if facts.firestore or facts.work_topic else CLAIM
