@@ -48,7 +48,7 @@ test: $(VENV)/dev           ## the test suite (a few minutes)
 	@$(BIN)/python -m pytest -q -n 2 -m "not slow and not real and not emulator" tests
 
 test-slow: $(VENV)/dev      ## crash matrix, late calls, gates: histories by the thousand
-	@$(BIN)/python -m pytest -q -n 2 -m slow --timeout=1800 tests
+	@$(BIN)/python -m pytest -q -n 2 -m "slow and not emulator" --timeout=1800 tests
 
 test-cloud: $(VENV)/dev     ## the doors in real processes, before Google's emulators (needs the Cloud SDK and Java); never skipped here
 	@ROTATOR_REQUIRE_EMULATORS=1 $(BIN)/python -m pytest -q -n 2 -m "emulator and not real" --timeout=900 tests

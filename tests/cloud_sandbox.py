@@ -89,7 +89,7 @@ comes every {EVERY:.0f} s. In another terminal:
 
   somebody says that a key is in a public log; the policy says: rotate at once. Publish it, and watch below:
 
-  curl -d '{message}' \\
+  curl -H 'Content-Type: application/json' -d '{message}' \\
     http://{house.pubsub.address}/v1/{house.expiry}:publish
 
   curl {api}/records                            where it stands
@@ -110,6 +110,7 @@ def _serve(house: CloudGround, cloud: Cloud, folder: Path) -> None:
     ended = threading.Event()
     since = 0.0
     seen: dict[str, int] = dict.fromkeys(house.doors, 0)
+    said: dict[str, str] = {}
     with contextlib.suppress(KeyboardInterrupt):
         while not ended.wait(0.5):
             since += 0.5
@@ -117,17 +118,19 @@ def _serve(house: CloudGround, cloud: Cloud, folder: Path) -> None:
                 house.schedule()
             if since % RENEWAL == 0:
                 cloud.write_kubeconfigs(folder)
-            for line in _news(house, seen):
-                _say(line)
+            for record, line in _news(house, seen):
+                if said.get(record) != line:
+                    said[record] = line
+                    _say(line)
 
 
-def _news(house: CloudGround, seen: dict[str, int]) -> Iterator[str]:
-    """What the doors have logged about records since the last look."""
+def _news(house: CloudGround, seen: dict[str, int]) -> Iterator[tuple[str, str]]:
+    """What the doors have logged since the last look, each with the record that it is about."""
     for door in house.doors:
         lines = house.lines(door)
         for line in lines[seen[door] :]:
             if _matters(line):
-                yield f"{door:9}{line['message']}"
+                yield str(line.get("record", "")), f"{door:9}{line['message']}"
         seen[door] = len(lines)
 
 
