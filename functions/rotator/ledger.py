@@ -40,11 +40,11 @@ class Ledger:
         """Today's configured scope."""
         return self._places
 
-    def every(self) -> tuple[tuple[Record, ...], tuple[str, ...]]:
-        """All records that can be read, and a line for each that cannot."""
+    def every(self, credential: Email | None = None) -> tuple[tuple[Record, ...], tuple[str, ...]]:
+        """All records (of this credential) that can be read, and a line for each that cannot."""
         records: list[Record] = []
         unreadable: list[str] = []
-        for envelope in self._store.all():
+        for envelope in self._store.all(credential):
             try:
                 records.append(self._open(envelope))
             except Unreadable as fault:

@@ -71,8 +71,8 @@ def emergency(
     A message may be forged. Where a person has to say yes it stops nothing: a rotation that is under way goes on. Where the
     policy says "rotate" it costs one rotation at most.
     Again: one per key. Once another key is wanted, the exposed one is being retired, and a late message changes nothing.
-    Raises: Transient, Unreadable when IAM or a place that may need the key could not be read: only the same message, when it comes
-    again, would say once more that others know the key.
+    Raises: Transient, Unreadable when IAM, or a place that may need the key, could not be read: only the same message, when it
+    comes again, would say once more that others know the key.
     """
     view = inventory.credentials[0]
     if not view.listed:

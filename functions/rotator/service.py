@@ -77,8 +77,7 @@ class Service:
 
     def records(self, credential: Email | None = None) -> tuple[tuple[Record, ...], tuple[str, ...]]:
         """All records (of one credential) that can be read, and a line for each that cannot."""
-        records, unreadable = self.ledger.every()
-        return tuple(r for r in records if credential in (None, r.order.credential)), unreadable
+        return self.ledger.every(credential)
 
     def record(self, record_id: str) -> Record:
         """One record by its id. Raises: Invalid for an unknown id."""
@@ -149,8 +148,11 @@ class Service:
             if view.charge is None or view.charge.policy.mode == "observe" or suspended(self.store, view.email):
                 continue
             records, unreadable = self.records(view.email)
-            if unreadable:
+            if unreadable:  # one of them may claim the very key that would be rotated or retired
+                found = msgspec.structs.replace(found, unread=(*found.unread, *unreadable))
                 continue
+            if not view.listed:
+                found = msgspec.structs.replace(found, unread=(*found.unread, *view.hindrances[:1]))
             reason = due.rotation(view, records, now)
             automatic = view.charge.policy.mode == "automatic"
             if reason is not None and view.shoots and (automatic or reason.urgent):

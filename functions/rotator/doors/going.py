@@ -16,6 +16,11 @@ NAP = timedelta(seconds=2)
 """A wait up to this long is slept through; a longer one would be paid for, and the next schedule comes anyway."""
 
 
+def left(wired: "Wired", since: float) -> timedelta:
+    """What is left of the budget of a request that began at `since` (monotonic): what it asked before is paid from it, too."""
+    return wired.settings.deployment.budget - timedelta(seconds=time.monotonic() - since)
+
+
 def carry_on(wired: "Wired", record_id: str, budget: timedelta) -> tuple[int, Record | None]:
     """How many steps were saved, and the record as it is now; 0 and None when nothing is to do or another worker has it.
 

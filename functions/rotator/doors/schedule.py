@@ -5,6 +5,7 @@ once. What is lost or fails here is found again by the next call.
 """
 
 import dataclasses
+import time
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -25,7 +26,7 @@ def handle(asked: Asked, environment: Mapping[str, str]) -> Said:
     """What began, how many were woken, and a line for each thing that could not be read. 503 when nothing could be done."""
     if asked.method != "POST":
         return dataclasses.replace(problem(405, f"{asked.method} schedule: it is asked by POST"), headers={"Allow": "POST"})
-    wired = house.opened(environment)
+    since, wired = time.monotonic(), house.opened(environment)
     wired.hear()
     faults: list[str] = []
     began: list[str] = []
@@ -42,7 +43,7 @@ def handle(asked: Asked, environment: Mapping[str, str]) -> Said:
         looked = False
     else:
         looked = True
-    due, woken, served = _wake(wired, faults)
+    due, woken, served = _wake(wired, since, faults)
     for line in faults:
         logs.line("WARNING", line, door="schedule")
     logs.line("INFO", f"schedule: {len(began)} began, {woken} of {len(due)} woken", door="schedule", began=began, woken=woken)
@@ -51,7 +52,7 @@ def handle(asked: Asked, environment: Mapping[str, str]) -> Said:
     return tree(200, {"kind": "schedule", "began": began, "due": len(due), "woken": woken, "faults": faults})
 
 
-def _wake(wired: "Wired", faults: list[str]) -> tuple[tuple[str, ...], int, bool]:
+def _wake(wired: "Wired", since: float, faults: list[str]) -> tuple[tuple[str, ...], int, bool]:
     """The ids that are due, how many of them were woken or carried on, and whether the books and the queue could be used."""
     try:
         due = wired.service.due(wired.clock.now())
@@ -60,15 +61,14 @@ def _wake(wired: "Wired", faults: list[str]) -> tuple[tuple[str, ...], int, bool
     except RotatorError as fault:
         faults.append(str(fault))
         return (), 0, False
-    return due, _carry_on(wired, due, faults), True
+    return due, _carry_on(wired, due, since, faults), True
 
 
-def _carry_on(wired: "Wired", due: tuple[str, ...], faults: list[str]) -> int:
+def _carry_on(wired: "Wired", due: tuple[str, ...], since: float, faults: list[str]) -> int:
     """Without a topic the schedule does the work itself, one record after the other, as far as its budget reaches."""
-    end = wired.clock.now() + wired.settings.deployment.budget
     done = 0
     for record_id in due:
-        left = end - wired.clock.now()
+        left = going.left(wired, since)
         if left <= timedelta(0):
             break
         try:

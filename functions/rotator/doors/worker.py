@@ -4,7 +4,10 @@ A message is a nudge, no more: lost, it costs a few minutes; twice, late or out 
 claimed once and every step asks what is true. What no redelivery could mend is acknowledged and logged.
 """
 
+import time
 from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated
 
 import msgspec
 
@@ -12,12 +15,19 @@ from rotator import logs
 from rotator.doors import going, house, push
 from rotator.doors.form import Asked, Said, tree
 from rotator.errors import Invalid, RotatorError, Unreadable
+from rotator.record import Wait
+
+EARLY = timedelta(seconds=10)
+"""A message may be ahead of its time by so much: instances' clocks differ. Earlier still, it is old or one too many."""
+
+LONGEST = 256
+"""Characters of an id; what is longer is none of ours, and is not repeated in the log."""
 
 
 class Wake(msgspec.Struct, frozen=True):
     """The message of `clients.queue`."""
 
-    record: str
+    record: Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST)]
     kind: str = "wake"
 
 
@@ -28,7 +38,7 @@ def handle(asked: Asked, environment: Mapping[str, str]) -> Said:
         record_id = msgspec.json.decode(message.data, type=Wake).record
     except (msgspec.DecodeError, msgspec.ValidationError):
         return _nothing(message.id, "poison: it names no record", "WARNING")
-    wired = house.opened(environment)
+    since, wired = time.monotonic(), house.opened(environment)
     try:
         record = wired.service.record(record_id)
     except (Invalid, Unreadable) as fault:
@@ -36,7 +46,9 @@ def handle(asked: Asked, environment: Mapping[str, str]) -> Said:
     if not record.unfinished or record.blocked:
         return _nothing(message.id, f"{record.id} has nothing to do")
     wired.hear()
-    steps, last = going.carry_on(wired, record.id, wired.settings.deployment.budget)
+    if isinstance(record.rest, Wait) and record.rest.until > wired.clock.now() + EARLY:
+        return _nothing(message.id, f"{record.id} waits until {record.rest.until:%Y-%m-%d %H:%M:%S} UTC")
+    steps, last = going.carry_on(wired, record.id, going.left(wired, since))
     # Only after a saved step, and only when nothing is waited for: a message that brings nothing sends no other.
     if steps and going.at_once(wired, last):
         try:
