@@ -61,9 +61,9 @@ def test_looks_that_find_the_same_leave_no_line() -> None:
         h.live.behave(NAMESPACE, "shoot-0", duration=12 * 3600.0)
         w = h.wire()
         begun = w.service.rotate(EMAIL, h.now(), by="test", why="a test")
-        h.carry(w, begun.id, most=4)
+        h.carry(w, begun.id, most=8)
         before, looked = w.service.history(FIRST), w.service.record(FIRST)
-        h.carry(w, begun.id, most=4)
+        h.carry(w, begun.id, most=8)
         after, again = w.service.history(FIRST), w.service.record(FIRST)
 
         assert isinstance(again.rest, Wait)
@@ -78,6 +78,13 @@ def test_a_later_until_another_attempt_and_what_was_seen_are_no_news(change: str
     after = msgspec.structs.replace(rested, **news[change])
 
     assert history.entry(rested, after, NOW, "a worker") is None
+
+
+def test_how_far_a_reconcile_has_come_is_no_news() -> None:
+    rested = msgspec.structs.replace(rotation(), rest=Wait(NOW, ("live/garden-acme/web has Reconcile Processing 9%",)))
+    later = msgspec.structs.replace(rested, rest=Wait(NOW, ("live/garden-acme/web has Reconcile Processing 37%",)))
+
+    assert history.entry(rested, later, NOW, "a worker") is None
 
 
 def test_another_reason_is_news_and_so_is_a_block_of_the_same_words() -> None:

@@ -3,6 +3,7 @@
 Evidence is what was proved, and stays with the record for ever; history is what was done when and by whom, and may go in time.
 """
 
+import re
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -11,6 +12,9 @@ import msgspec
 from rotator.record import Blocked, Record, Wait
 from rotator.states import name_of
 from rotator.store import Entry
+
+
+PERCENT = re.compile(r"\b[0-9]{1,3}%")
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -48,9 +52,11 @@ def entry(before: Record | None, after: Record, now: datetime, by: str, what: st
 
 
 def _words(record: Record) -> tuple[str, ...]:
-    """Why it rests, without the time until when: a poll that finds the same is no news."""
+    """Why it rests, without the time until when and how far a reconcile has come: a poll that finds the same is no news."""
     rest = record.rest
-    return () if rest is None else (type(rest).__name__, getattr(rest, "code", ""), *rest.why)
+    if rest is None:
+        return ()
+    return (type(rest).__name__, getattr(rest, "code", ""), *(PERCENT.sub("%", why) for why in rest.why))
 
 
 def read(entries: Iterable[Entry]) -> tuple[Line, ...]:
