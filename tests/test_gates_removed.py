@@ -404,6 +404,47 @@ OTHERS = (
         HISTORIES.format("events"),
         "stops_nothing or given_up",
     ),
+    # --- events: what a forged one may not do ---
+    Line(
+        "a proposed emergency that nobody confirmed shortens no wait",
+        "books.py",
+        "        if order.exposed == public_key and began:\n",
+        "        if order.exposed == public_key:\n",
+        "test_exposed.py",
+        "shortens_no_wait",
+    ),
+    Line(
+        "an event that needs a yes stops no rotation that is under way",
+        "notice.py",
+        "if charge.policy.asks and under_way:",
+        "if False:",
+        "test_exposed.py",
+        "under_way",
+    ),
+    Line(
+        "a proposed emergency stops no rotation by age",
+        "due.py",
+        " and not (_proposed(r) and order.exposed)",
+        "",
+        "test_exposed.py",
+        "rotation_by_age",
+    ),
+    Line(
+        "an emergency is for a key that Shoots live on",
+        "notice.py",
+        'if found[0].role not in {"wanted", "in use", "claimed"}:',
+        "if False:",
+        "test_exposed.py",
+        "nothing",
+    ),
+    Line(
+        "an event about an exposed key that IAM did not show comes again",
+        "notice.py",
+        "    if not view.listed:\n",
+        "    if False:\n",
+        "test_exposed.py",
+        "comes_again",
+    ),
 )
 
 LINES = (*gate_lines(), *OTHERS)

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from canary import Canary
-from house import BASE, EMAIL, NAMESPACE, POLICY, House, house
+from house import BASE, EMAIL, NAMESPACE, POLICY, house
 from parts import NOW, rotation
 from rotator import history
 from rotator.history import Line
@@ -171,6 +171,6 @@ def test_no_history_holds_key_material() -> None:
         entries = [entry.line for record in w.service.records()[0] for entry in w.store.history(record.id)]
         canary = Canary(h.google.key_files_issued())
 
-        assert canary.keys == 2
+        assert canary.keys >= 2
         assert len(entries) > 12
         assert [leak for line in entries for leak in canary.leaks("history", line)] == []

@@ -13,7 +13,6 @@ from rotator.record import Blocked, Record, Wait
 from rotator.states import name_of
 from rotator.store import Entry
 
-
 PERCENT = re.compile(r"\b[0-9]{1,3}%")
 
 
