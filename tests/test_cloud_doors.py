@@ -149,3 +149,20 @@ def test_an_exposed_key_is_replaced_at_once_where_the_policy_says_so(
         assert old.state == "deleted"
         assert any("poison" in line["message"] for line in house.lines("events"))
         assert Checker(accounts=ACCOUNTS).read(cloud.operations.since()) == []
+
+
+def test_what_a_person_orders_through_the_api_is_taken_up_at_once(
+    cloud: Cloud, firestore_emulator: Emulator, pubsub_emulator: Emulator, tmp_path: Path
+) -> None:
+    """No schedule comes in this test: the order itself wakes a worker."""
+    addresses = {"pubsub": pubsub_emulator.address, "firestore": firestore_emulator.address}
+    with ground(tmp_path, cloud, **addresses, doors=("api", "worker"), policy={**POLICY, "max_age": "90d"}) as house:
+        body = json.dumps({"credential": "puller-acme-prod", "reason": "INC-1"}).encode()
+        headers = {"Content-Type": "application/json", "X-Rotator-By": "ann"}
+        answers = [house.doors["api"].ask("/rotations", body, headers=headers) for _ in range(2)]
+        until(lambda: records(house)["puller-acme-prod-r1"] == "Published", "the worker has published the new key")
+        told = json.loads(house.doors["api"].ask("/records/puller-acme-prod-r1", headers=headers).body)
+
+        assert [answer.status for answer in answers] == [201, 200]
+        assert told["history"][0] | {"at": ""} == {"at": "", "by": "ann", "state": "Planned", "what": "ordered, Planned"}
+        assert [line["state"] for line in told["history"]][:4] == ["Planned", "Staged", "Minted", "Verified"]
