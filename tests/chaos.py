@@ -83,6 +83,8 @@ class Chaos:
     chance: random.Random
     emulators: tuple[Emulator, ...]
     tell: Callable[[str], None] = lambda _: None
+    real_time: bool = False
+    """The Garden lives in the machine's time, which nobody can move on."""
     kills: int = 0
     pauses: int = 0
     failed_pulls: list[str] = field(default_factory=list)
@@ -99,7 +101,7 @@ class Chaos:
                 self._kill(self.chance.choice(DOORS))
                 if self.chance.random() < 0.08:
                     self._pause(self.chance.choice(self.emulators))
-                if self.chance.random() < 0.15:
+                if self.chance.random() < 0.15 and not self.real_time:
                     self.cloud.advance(self.chance.choice((60.0, 600.0, 3600.0)))
                 self._pull()
                 if self.kills % 10 == 0:
@@ -128,7 +130,7 @@ class Chaos:
             idle = 0 if now != before else idle + 1
             before = now
             # Nothing is due, or what is due belongs to a worker that died with its claim: a quarter of an hour, by design.
-            if due == 0 or idle > 3:
+            if (due == 0 or idle > 3) and not self.real_time:
                 self.cloud.advance(3600.0 if due == 0 else 300.0)
 
     def records(self) -> tuple[Record, ...]:

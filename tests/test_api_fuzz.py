@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-import figures
+import tally
 from api_ground import TOKEN, Ground, ground
 
 CANARY = "canary-9d1e7b3c5f"
@@ -150,8 +150,8 @@ def test_bodies_that_are_nearly_right(here: Ground) -> None:
     records = json.loads(here.api.ask("/records", headers=headers()).body)["records"]
     assert [one["id"] for one in records] == ["puller-acme-prod-r1"]
     inputs = ROUNDS + len(POSTS) * len(BODIES) + len(PATHS)
-    figures.put("fuzz_inputs_api", value=inputs, unit="requests")
-    figures.put("fuzz_tracebacks_api", value=here.api.said.count("Traceback"), unit="tracebacks", goal=0, met=True)
+    tally.add("fuzz_inputs", "api", inputs, unit="requests")
+    tally.add("fuzz_tracebacks", "api", here.api.said.count("Traceback"), unit="tracebacks", goal=0)
 
 
 @pytest.mark.parametrize("token", ["", "wrong", TOKEN[:-1], TOKEN + "0"])

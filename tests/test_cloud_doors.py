@@ -19,6 +19,7 @@ from sandbox.cloud import Cloud
 
 pytestmark = pytest.mark.emulator
 
+CORPUS = Path(__file__).with_name("corpus") / "events"
 ENDS = {"Done", "Gone", "Superseded", "Withdrawn"}
 PATIENCE = 60.0
 WAITS = {"poll": "1s", "request": "1s", "soak": "2h", "idle": "1h", "unknown_use": "6h", "quiet": "3h", "settle": "1d"}
@@ -72,6 +73,21 @@ def records(house: CloudGround) -> dict[str, str]:
     return {record.id: record.blocked.code if record.blocked else type(record.state).__name__ for record in found}
 
 
+def leaks(house: CloudGround, cloud: Cloud) -> list[str]:
+    """Where key material stands though it must not: logs of the doors, Firestore's documents."""
+    marks = [pem.split("\\n" if "\\n" in pem else "\n")[3].encode() for pem in cloud.google.key_files_issued()]
+    assert marks
+    wired = wiring.open(None, house.environment)
+    try:
+        every = wired.store.all()
+        texts = {f"record {each.id}": each.body for each in every}
+        texts |= {f"history of {each.id}": b"".join(line.line for line in wired.store.history(each.id)) for each in every}
+    finally:
+        wired.close()
+    texts |= {f"log of {name}": door.said.encode() for name, door in house.doors.items()}
+    return [where for where, text in texts.items() if b"PRIVATE KEY" in text or any(mark in text for mark in marks)]
+
+
 def over(house: CloudGround) -> bool:
     return len(records(house)) >= 2 and set(records(house).values()) <= ENDS
 
@@ -83,6 +99,7 @@ def test_a_rotation_and_its_retirement_run_by_schedule_and_messages_alone(
         live(house, cloud, lambda: over(house))
 
         assert Checker(accounts=ACCOUNTS).read(cloud.operations.since()) == []
+        assert leaks(house, cloud) == []
         assert sorted(records(house).values()) == ["Done", "Gone"]
 
 
@@ -104,6 +121,7 @@ def test_a_storm_of_duplicates_and_two_schedules_at_once_make_one_rotation(
         live(house, cloud, lambda: over(house), schedules=doors[:2])
 
         assert Checker(accounts=ACCOUNTS).read(cloud.operations.since()) == []
+        assert leaks(house, cloud) == []
         assert sorted(records(house).values()) == ["Done", "Gone"]
 
 
@@ -128,6 +146,7 @@ def test_secret_managers_own_notice_begins_the_next_rotation(
         assert began[0]["began"] == ["puller-acme-prod-r2"]
         until(lambda: records(house)["puller-acme-prod-r2"] != "Planned", "the worker took it up")
         assert Checker(accounts=ACCOUNTS).read(cloud.operations.since()) == []
+        assert leaks(house, cloud) == []
 
 
 def test_an_exposed_key_is_replaced_at_once_where_the_policy_says_so(
@@ -149,3 +168,41 @@ def test_an_exposed_key_is_replaced_at_once_where_the_policy_says_so(
         assert old.state == "deleted"
         assert any("poison" in line["message"] for line in house.lines("events"))
         assert Checker(accounts=ACCOUNTS).read(cloud.operations.since()) == []
+        assert leaks(house, cloud) == []
+
+
+def test_what_a_person_orders_through_the_api_is_taken_up_at_once(
+    cloud: Cloud, firestore_emulator: Emulator, pubsub_emulator: Emulator, tmp_path: Path
+) -> None:
+    """No schedule comes in this test: the order itself wakes a worker."""
+    addresses = {"pubsub": pubsub_emulator.address, "firestore": firestore_emulator.address}
+    with ground(tmp_path, cloud, **addresses, doors=("api", "worker"), policy={**POLICY, "max_age": "90d"}) as house:
+        body = json.dumps({"credential": "puller-acme-prod", "reason": "INC-1"}).encode()
+        headers = {"Content-Type": "application/json", "X-Rotator-By": "ann"}
+        answers = [house.doors["api"].ask("/rotations", body, headers=headers) for _ in range(2)]
+        until(lambda: records(house)["puller-acme-prod-r1"] == "Published", "the worker has published the new key")
+        told = json.loads(house.doors["api"].ask("/records/puller-acme-prod-r1", headers=headers).body)
+
+        assert [answer.status for answer in answers] == [201, 200]
+        assert told["history"][0] | {"at": ""} == {"at": "", "by": "ann", "state": "Planned", "what": "ordered, Planned"}
+        assert [line["state"] for line in told["history"]][:4] == ["Planned", "Staged", "Minted", "Verified"]
+
+
+def test_every_sources_message_arrives_through_pubsub_and_is_acknowledged_once(
+    cloud: Cloud, pubsub_emulator: Emulator, tmp_path: Path
+) -> None:
+    recorded = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(CORPUS.glob("*.json"))]
+    with ground(
+        tmp_path, cloud, pubsub=pubsub_emulator.address, doors=("events",), policy={**POLICY, "max_age": "90d"}
+    ) as house:
+        for each in recorded:
+            house.publish(each["data"], each["attributes"])
+        until(lambda: len(house.lines("events")) >= len(recorded), "every message was looked at")
+        time.sleep(3)
+
+        lines = house.lines("events")
+        assert len(lines) == len(recorded)
+        assert sum(" ignored: " in line["message"] for line in lines) == sum("ignored" in each["said"] for each in recorded)
+        assert sum(" poison: " in line["message"] for line in lines) == sum("poison" in each["said"] for each in recorded)
+        assert {line["severity"] for line in lines} <= {"DEBUG", "INFO", "WARNING"}
+        assert records(house) == {}

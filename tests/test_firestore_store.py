@@ -15,7 +15,8 @@ from emulators import Emulator
 from lossy import Lossy
 from rotator.errors import Permanent, Transient
 from rotator.store import Entry
-from rotator.stores.firestore import INDEXES, FirestoreStore
+from rotator.stores.firestore import FirestoreStore
+from rotator.stores.firestore_layout import INDEXES
 from rotator.stores.firestore_wire import PAGE, Wire
 from store_engines import LATER, NOW, claimed, envelope
 

@@ -1,4 +1,4 @@
-"""What people order through the api: it is put into the books, with who and why, and carried out by schedule and worker.
+"""What people order through the api: it is put into the books, with who and why, and a worker is woken to carry it out.
 
 Nothing is run here, so every answer is quick. A verb that refuses, because the books or the world do not allow it, is a 409.
 """
@@ -14,7 +14,7 @@ from rotator.doors import form
 from rotator.doors.form import Refused, Said
 from rotator.doors.reading import Call, charged, found, whole
 from rotator.doors.strict import Credential, Key, Reason
-from rotator.errors import Invalid
+from rotator.errors import Invalid, RotatorError
 
 if TYPE_CHECKING:
     from rotator.record import Record
@@ -69,6 +69,7 @@ def rotate(call: Call) -> Said:
     if record.order.at != now:
         return form.tree(200, whole(wired, record))
     _say(call, "rotation.ordered", record.id, asked.reason)
+    _wake(wired, record)
     return form.tree(201, whole(wired, record), Location=f"/records/{record.id}")
 
 
@@ -94,7 +95,7 @@ def waive(call: Call) -> Said:
 
 
 def reenable(call: Call) -> Said:
-    """The key's retirement is turned back: the next schedule enables the key, until no late call can undo that."""
+    """The key's retirement is turned back: a worker enables the key at once, and again until no late call can undo that."""
     wired = call.wired
     wired.hear()
     try:
@@ -152,7 +153,16 @@ def _suspension(call: Call, wired: "Wired", subject: str, action: str) -> Said:
 
 def _acted(call: Call, wired: "Wired", record: "Record", action: str) -> Said:
     _say(call, action, record.id, call.body.reason)
+    _wake(wired, record)
     return form.tree(200, whole(wired, record))
+
+
+def _wake(wired: "Wired", record: "Record") -> None:
+    """A worker takes the record up now. A message that cannot be sent costs the time to the next schedule."""
+    try:
+        wired.wake([record.id])
+    except RotatorError as fault:
+        logs.line("WARNING", str(fault), record=record.id)
 
 
 @contextmanager

@@ -40,7 +40,7 @@ def message(asked: Asked) -> Message:
         raise Refused(415, "a push is JSON; send Content-Type: application/json")
     try:
         body = msgspec.json.decode(asked.body)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):  # nested a thousand deep, it is nobody's message
         raise Refused(400, "the body is not JSON") from None
     if kind == STRUCTURED and isinstance(body, dict):
         body = body.get("data")

@@ -36,7 +36,7 @@ def handle(asked: Asked, environment: Mapping[str, str]) -> Said:
     message = push.message(asked)
     try:
         record_id = msgspec.json.decode(message.data, type=Wake).record
-    except (msgspec.DecodeError, msgspec.ValidationError):
+    except (msgspec.DecodeError, msgspec.ValidationError, RecursionError):
         return _nothing(message.id, "poison: it names no record", "WARNING")
     since, wired = time.monotonic(), house.opened(environment)
     try:
