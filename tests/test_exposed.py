@@ -173,6 +173,22 @@ def test_an_unmanaged_key_one_that_nobody_has_and_no_key_at_all_begin_nothing() 
         assert not [o for o in h.operations.since() if o.method == "DisableServiceAccountKey"]
 
 
+def test_an_orphaned_key_is_retired_at_once_as_it_would_be_without_the_event() -> None:
+    """It was never published: nobody waits for anybody."""
+    with house(policy=policy(exposed="rotate", confirm=("publish",))) as h:
+        h.populate(2)
+        w = h.wire()
+        h.rotate(w)
+        (orphan,) = [view.key.id for view in w.service.look(h.now(), EMAIL).credentials[0].keys if view.role == "claimed"]
+        w.service.rotate(EMAIL, h.now(), by="ann", why="another one", new=True)
+        found = exposed(h, w, orphan)
+
+        assert (found.outcome, len(found.records)) == ("began", 1)
+        assert "is orphaned" in found.said
+        assert retirement_of(w).id == found.records[0]
+        assert not retirement_of(w).order.published  # type: ignore[union-attr]
+
+
 def test_the_key_of_the_emergency_itself_makes_another_one_while_late_words_about_the_old_key_make_none() -> None:
     with house(policy=policy(exposed="rotate")) as h:
         key, _ = h.populate(2)

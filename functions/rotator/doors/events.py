@@ -43,8 +43,10 @@ def handle(asked: Asked, environment: Mapping[str, str]) -> Said:
         # No redelivery mends it, and the schedule looks at everything anyway.
         logs.line("ERROR", f"event {message.id}: {fault}", door="events", message_id=message.id)
         return tree(200, {"kind": "failed", "why": str(fault)})
+    # Nobody will say it again, and it was not acted upon: that is for a person to know.
+    forgotten = understood.kind == "exposed" and noticed.outcome == "observed"
     logs.line(
-        SEVERITY[noticed.outcome],
+        "ERROR" if forgotten else SEVERITY[noticed.outcome],
         f"event {message.id} from {understood.source}: {noticed.said}",
         door="events",
         message_id=message.id,
