@@ -1,6 +1,7 @@
 """The door events: what is acknowledged, what comes again, and what a person is told."""
 
 import json
+import threading
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from door_ground import Answer, ask, doors, push
+from door_ground import Answer, ask, bare, doors, push
 from house import BASE, EMAIL, POLICY, PROJECT
 from rotator.deployment import Deployment
 from sandbox.faults import Fault
@@ -83,3 +84,26 @@ def test_a_wake_up_that_cannot_be_sent_is_left_to_the_schedule(tmp_path: Path) -
         assert (found.status, found.tree["outcome"]) == (200, "began")
         assert [TOPIC in line for line in found.said("WARNING")] == [True]
         assert w.service.due(h.now() + timedelta(seconds=1)) == (FIRST,)
+
+
+def test_a_storm_of_the_same_event_at_once_makes_one_emergency(tmp_path: Path) -> None:
+    """I7, eight threads at the same moment."""
+    with doors(tmp_path, policy=msgspec.structs.replace(POLICY, exposed="rotate")) as (h, w):
+        key, _ = h.populate(2)
+        body = push(json.dumps({"kind": "key-exposed", "service_account": h.account.unique_id, "key_id": key}).encode())
+        answers: list[tuple[int, Any]] = []
+        barrier = threading.Barrier(8)
+
+        def call() -> None:
+            barrier.wait()
+            answers.append(bare("events", body))
+
+        threads = [threading.Thread(target=call) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        assert {status for status, _ in answers} == {200}
+        assert {name for _, tree in answers for name in tree["records"]} == {FIRST}
+        assert states(w) == {FIRST: "Planned"}
