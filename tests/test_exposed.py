@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from house import BASE, EMAIL, House, house
+from house import BASE, EMAIL, NAMESPACE, House, house
 from rotator import notice
 from rotator.errors import Transient, Unreadable
 from rotator.notice import Noticed
@@ -101,6 +101,20 @@ def test_a_forged_event_does_not_stop_a_rotation_that_is_under_way() -> None:
         assert (found.outcome, found.records, again) == ("proposed", (), found)
         assert f"rotator rotate {EMAIL} --new" in found.said
         assert by_name(w) == {f"{BASE}-r1": "Done"}
+
+
+def test_a_second_exposed_key_overtakes_no_proposal_and_names_the_command_that_replaces_both() -> None:
+    with house() as h:
+        one, _ = h.populate(2)
+        two, file = h.hand_made_key()
+        h.live.create_secret(NAMESPACE, "another", password=file)
+        h.shoot("late", "another")
+        w = h.wire()
+        exposed(h, w, one)
+        found = exposed(h, w, two)
+
+        assert (found.outcome, found.records, by_name(w)) == ("proposed", (), {f"{BASE}-r1": PROPOSED})
+        assert f"rotator retry {BASE}-r1" in found.said
 
 
 def test_a_forged_event_does_not_stop_the_rotation_by_age_and_shortens_no_wait_of_the_retirement() -> None:

@@ -18,7 +18,7 @@ from rotator.errors import Absent, RotatorError, Transient, Unreadable
 from rotator.hint import Hint
 from rotator.key import short
 from rotator.ledger import Ledger
-from rotator.record import Record, RotationOrder
+from rotator.record import PROPOSED, Record, RotationOrder
 from rotator.view import Charge, Inventory
 
 Outcome = Literal["unknown", "observed", "looked", "began", "proposed"]
@@ -91,10 +91,12 @@ def emergency(
     if known := books.exposed(records, key.public_key):
         return replace(looked, said=f"exposed: key {name} has an emergency, {known}")
     why = f"others know key {name}: {hint.said} ({hint.source})"
-    under_way = next((record.id for record, _ in books.rotations(records) if record.unfinished), "")
+    under_way = next((record for record, _ in books.rotations(records) if record.unfinished), None)
     if charge.policy.asks and under_way:
-        command = f"rotator rotate {charge.email} --new"
-        return replace(looked, outcome="proposed", said=f"{why}; {under_way} is under way; to begin another one: {command}")
+        way = f"{under_way.id} is under way; to begin another one: rotator rotate {charge.email} --new"
+        if under_way.blocked is not None and under_way.blocked.code == PROPOSED:
+            way = f"{under_way.id} is proposed already; it begins with: rotator retry {under_way.id}"
+        return replace(looked, outcome="proposed", said=f"{why}; {way}")
     record = orders.rotation(
         ledger, installation, charge, view, records, now, by=orders.SCHEDULE, why=why, exposed=key.public_key
     )
