@@ -432,8 +432,8 @@ OTHERS = (
     Line(
         "an emergency is for a key that Shoots live on",
         "notice.py",
-        'if found[0].role not in {"wanted", "in use", "claimed"}:',
-        "if False:",
+        'if role in {"wanted", "in use", "claimed"}:',
+        "if True:",
         "test_exposed.py",
         "nothing",
     ),
