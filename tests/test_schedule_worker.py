@@ -186,7 +186,9 @@ def test_a_worker_carries_one_record_on_and_wakes_nobody_without_a_topic(tmp_pat
         assert states(w)[FIRST] != "Planned"
 
 
-@pytest.mark.parametrize("record_id", ["puller-acme-prod-r9", "../../x", "a/b", "", "x" * 5000, 7, None, ["a"], "\x00", "é\n"])
+@pytest.mark.parametrize(
+    "record_id", ["puller-acme-prod-r9", "../../x", "a/b", "", "x" * 5000, 7, None, ["a"], "\x00", "é\n", "..", "__x__"]
+)
 def test_a_message_about_no_record_of_ours_is_acknowledged_in_one_short_line(tmp_path: Path, record_id: Any) -> None:
     with doors(tmp_path) as (_, w):
         found = ask("worker", wake(record_id))

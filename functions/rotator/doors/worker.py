@@ -20,14 +20,14 @@ from rotator.record import Wait
 EARLY = timedelta(seconds=10)
 """A message may be ahead of its time by so much: instances' clocks differ. Earlier still, it is old or one too many."""
 
-LONGEST = 256
-"""Characters of an id; what is longer is none of ours, and is not repeated in the log."""
+ID = "^[a-z0-9][a-z0-9-]{0,254}$"
+"""Of a record; anything else is none of ours, is not asked for, as part of a path in the store, nor repeated in the log."""
 
 
 class Wake(msgspec.Struct, frozen=True):
     """The message of `clients.queue`."""
 
-    record: Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST)]
+    record: Annotated[str, msgspec.Meta(pattern=ID)]
     kind: str = "wake"
 
 
