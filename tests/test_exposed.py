@@ -2,13 +2,14 @@
 
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from house import BASE, EMAIL, NAMESPACE, House, house
 from rotator import notice
 from rotator.errors import Transient, Unreadable
 from rotator.notice import Noticed
-from rotator.record import PROPOSED, Record, RetirementOrder
+from rotator.record import PROPOSED, Blocked, Record, RetirementOrder
 from rotator.wiring import Wired
 from sandbox.faults import Fault
 from test_notice import DAY, hint, older, policy, records
@@ -267,3 +268,18 @@ def test_an_order_of_the_same_moment_is_not_taken_for_the_emergency() -> None:
 
         assert exposed(h, w, key).outcome == "began"
         assert by_name(w) == {f"{BASE}-r1": "Superseded", f"{BASE}-r2": "Planned"}
+
+
+def test_a_waiver_lets_no_proposal_begin() -> None:
+    """Found by reading: a waiver cleared whatever the record rested on, a person's yes to a rotation as well."""
+    with house() as built:
+        built.populate()
+        wired = built.wire()
+        begun = wired.service.rotate(EMAIL, built.now(), by="test", why="a test")
+        asked = msgspec.structs.replace(begun, rest=Blocked(PROPOSED, ("a person says",), "rotator retry"))
+        assert wired.service.ledger.replace(asked, revision=begun.revision)
+
+        for shoot in (f"live/{NAMESPACE}/shoot-0", f"live/{NAMESPACE}"):
+            waived = wired.service.waive(begun.id, shoot, built.now(), by="ann", why="dead")
+            assert waived.blocked is not None
+            assert waived.blocked.code == PROPOSED

@@ -69,7 +69,7 @@ class Service:
 
     def look(self, now: datetime, only: Email | None = None) -> Inventory:
         """What is out there, of one credential or of all. Raises: Invalid for an account that is nowhere."""
-        records, _ = self.ledger.every()
+        records, _ = self.ledger.every(only)
         found = inventory.take(self.charges, self.places, records, self._make_world(only), now, only=only)
         if only is not None and not found.credentials:
             raise Invalid((f"credential {only}: neither rotator.toml nor any Secret in scope names it; see: rotator discover",))
@@ -253,16 +253,18 @@ class Service:
         record = self.record(record_id)
         if not why:
             raise Invalid((f"waiving {shoot} for {record_id}: say why with --reason; it stays in the evidence",))
+        # A waiver answers for a Shoot; a step that waits for a person's yes still waits for it.
+        rest = record.rest if record.blocked and record.blocked.code.startswith("confirm-") else None
         if shoot.count("/") == 1:
             given_up = (*record.confirmed, f"{PLACE}{shoot}")
             return self._act(
-                msgspec.structs.replace(record, confirmed=given_up, rest=None), record, now, f"waived {shoot}", by, why
+                msgspec.structs.replace(record, confirmed=given_up, rest=rest), record, now, f"waived {shoot}", by, why
             )
         found = [ref for ref in self._all_shoots() if str(ref) == shoot]
         if not found:
             raise Invalid((f"waiving {shoot} for {record_id}: no such Shoot in scope; write it as garden/namespace/name",))
         waivers = (*record.waivers, Waiver(shoot=found[0], by=by, why=why, at=now))
-        return self._act(msgspec.structs.replace(record, waivers=waivers, rest=None), record, now, f"waived {shoot}", by, why)
+        return self._act(msgspec.structs.replace(record, waivers=waivers, rest=rest), record, now, f"waived {shoot}", by, why)
 
     def reenable(self, word: str, now: datetime, *, by: str, why: str) -> Record:
         """The retirement of this key (public key, or one of its ids) is turned back: the key is being enabled.
