@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from rotator.errors import Halted, RotatorError
 from rotator.guard import Sending
@@ -22,7 +22,7 @@ from rotator.runbook import CLAIM
 from rotator.service import Service
 from rotator.settings import Settings, load
 from rotator.stores.sqlite import SqliteStore
-from rotator.world import World
+from rotator.world import Staging, Usage, World
 
 if TYPE_CHECKING:
     from rotator.stores.firestore import FirestoreStore
@@ -35,6 +35,18 @@ STEP = timedelta(seconds=60)
 
 LIFE = secrets.token_hex(4)
 """This process, where number and machine do not tell: on Cloud Run every instance is called localhost and counts from one."""
+
+
+class _Late:
+    """A neighbour that is made at its first call: a mere look needs neither library, and a cold start pays 100 ms for both."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+
+    def __getattr__(self, name: str) -> Any:
+        made = self._make()
+        self.__dict__.update({each: getattr(made, each) for each in dir(made) if not each.startswith("_")})
+        return getattr(made, name)
 
 
 class Wired(Neighbours):
@@ -59,20 +71,28 @@ class Wired(Neighbours):
 
     def world(self, credential: Email | None = None) -> World:
         """Neighbours for one activation. Nothing is connected before its first call."""
-        from rotator.clients import iam, registry, staging, usage
+        from rotator.clients import iam, registry
 
         lines, access = self.lines(), self.access()
+
+        def staged() -> Any:
+            from rotator.clients import staging
+
+            project = self.staging.get(credential or "", "")
+            topic = self.settings.deployment.expiry_topic
+            return staging.SecretManagerStaging(lines.channel(staging.HOST), access, project, topic)
+
+        def usage() -> Any:
+            from rotator.clients import usage
+
+            return usage.MonitoringUsage(lines.channel(usage.HOST), access)
+
         return World(
             accounts=iam.IamAccounts(lines.channel(iam.HOST), lines.http, access, self.clock),
-            staging=staging.SecretManagerStaging(
-                lines.channel(staging.HOST),
-                access,
-                self.staging.get(credential or "", ""),
-                self.settings.deployment.expiry_topic,
-            ),
+            staging=cast(Staging, _Late(staged)),
             gardens={name: garden.activation() for name, garden in self.gardens().items()},
             registry=registry.ArtifactRegistry(lines.http, self.clock),
-            usage=usage.MonitoringUsage(lines.channel(usage.HOST), access),
+            usage=cast(Usage, _Late(usage)),
             books=Ledger(self.store, self.places),
         )
 
