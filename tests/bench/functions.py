@@ -1,10 +1,11 @@
 """What the doors cost: function seconds of a slow roll-out, and a fast one against the bare PATCHes that it needs.
 
-Run: python tests/bench/functions.py [--shoots 50]. The first lives in virtual time: a hundred Shoots whose reconciles take
-fifteen minutes, on ten seeds; a schedule every minute that carries records on itself. Counted are the real seconds inside the
-door, the sandbox's answers included; waits cost nothing, because a function does not sleep through them. The second runs real processes
-over Google's emulators: twenty credentials at once, reconciles at once, no pace; its floor sends the same number of PATCHes to
-the same sandbox from as many threads as there are workers.
+Run: python tests/bench/functions.py [--shoots 50]. The first lives in virtual time: a hundred Shoots on ten seeds whose
+reconciles take fifteen minutes, and a schedule every minute that carries records on itself. Counted are the real seconds inside
+the door, the sandbox's answers included; waits cost nothing, because a function does not sleep through them. The second runs
+real processes over Google's emulators: twenty credentials at once, reconciles at once, no pace; its floor sends the same number
+of PATCHes to the same sandbox from as many threads as there are workers. What is fixed per credential (a key pair, its proofs,
+looks of the schedule) weighs on small fleets: --shoots 1000 says more, and takes minutes.
 """
 
 import argparse
