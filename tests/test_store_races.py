@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from rotator.store import Store
+from rotator.store import EVERYTHING, Store, Suspension
 from store_engines import ENGINES, LATER, NOW, Place, claimed, envelope, place_of
 
 FUNCTIONS = Path(__file__).parents[1] / "functions"
@@ -57,6 +57,24 @@ def test_of_eight_threads_one_wins_a_claim(place: Place, store: Store, shared: b
 
     assert sorted(won) == sorted(ids)
     assert {(each.revision, each.attempts) for each in store.all()} == {(1, 1)}
+
+
+def test_of_eight_who_resume_one_is_told_that_it_did(store: Store) -> None:
+    store.suspend(Suspension(subject=EVERYTHING, by="ann", why="freeze", at=NOW))
+    barrier = threading.Barrier(8, timeout=30)
+    told: list[bool] = []
+
+    def resume() -> None:
+        barrier.wait()
+        told.append(store.resume(EVERYTHING))
+
+    threads = [threading.Thread(target=resume) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(told) == [False] * 7 + [True]
 
 
 def started(*lines: str) -> subprocess.Popen[str]:

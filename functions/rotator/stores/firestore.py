@@ -141,10 +141,18 @@ class FirestoreStore:
     def resume(self, subject: str) -> bool:
         """See Store."""
         path = layout.path(layout.SUSPENSIONS, subject)
-        if self._again(lambda: self._wire.get(path)) is None:
-            return False
-        self._again(lambda: self._wire.commit([{"delete": self._wire.name(path)}], f"resuming {subject}"))
-        return True
+        for pause in _pauses():
+            found = self._again(lambda: self._wire.get(path))
+            if found is None:
+                return False
+            delete = {"delete": self._wire.name(path), "currentDocument": {"updateTime": found.version}}
+            try:
+                self._again(lambda: self._wire.commit([delete], f"resuming {subject}"))  # noqa: B023 - sent at once
+            except LostRace:
+                self._sleep(pause)
+            else:
+                return True
+        raise _busy(f"the suspension of {subject}")
 
     def suspensions(self) -> tuple[Suspension, ...]:
         """See Store."""
