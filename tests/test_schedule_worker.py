@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from door_ground import Answer, DoorHouse, ask, bare, doors, push, wake
+import framework
+from door_ground import Answer, DoorHouse, ask, bare, behind, doors, push, wake
 from house import BASE, EMAIL, POLICY
+from rotator import wiring
 from rotator.deployment import Deployment
 from rotator.doors import schedule
 from rotator.key import Email
 from rotator.record import Record
 from rotator.wiring import Wired
+from sandbox import landscape
 from sandbox.faults import Fault
 from store_engines import envelope
 
@@ -303,3 +306,33 @@ def test_a_schedule_that_cannot_look_still_carries_on_what_is_due(tmp_path: Path
         assert (found.status, found.tree["due"], found.tree["woken"]) == (200, 1, 1)
         assert "list shoots" in str(found.tree["faults"])
         assert states(w)[FIRST] != "Planned"
+
+
+def test_a_garden_that_cannot_be_set_up_is_said_and_the_due_are_woken_all_the_same(tmp_path: Path) -> None:
+    """A kubeconfig that is missing: nothing can be looked at, and what the books know still is."""
+    with landscape.cloud() as cloud:
+        for account in cloud.accounts:
+            account["policy"]["mode"] = "automatic"
+        config = cloud.write_config(tmp_path, max_age="77d")
+        environment = {"ROTATOR_CONFIG": str(config), "ROTATOR_STATE": str(tmp_path / "state.db"), "HOME": str(tmp_path)}
+        with closing(wiring.open(None, environment)) as sound:
+            sound.hear()
+            sound.service.tick(sound.clock.now())
+        with config.open("a", encoding="utf-8") as file:
+            file.write('\n[[garden]]\nname = "gone"\nkubeconfig = "none.yaml"\nnamespaces = ["garden-gone"]\n')
+        with closing(wiring.open(None, environment)) as lame, behind(lame):
+            found = ask("schedule")
+
+        assert (found.status, found.tree["due"], found.tree["woken"]) == (200, 1, 0)
+        assert [("none.yaml" in line) for line in found.said("WARNING")] == [True, True]
+
+
+@pytest.mark.parametrize(("door", "body"), [("schedule", b"{}"), ("worker", wake(FIRST)), ("events", LOOK)])
+def test_a_deployment_that_does_not_fit_is_an_error_in_the_log(tmp_path: Path, door: str, body: bytes) -> None:
+    """Nobody reads what Cloud Scheduler and Pub/Sub are answered. A real process, because a configuration is read once."""
+    with framework.door(door, tmp_path / "door.log", ROTATOR_CONFIG=str(tmp_path / "none.toml")) as running:
+        answer = running.ask("/", body, headers={"Content-Type": "application/json"})
+        lines = [json.loads(line) for line in running.said.splitlines() if line.startswith("{")]
+
+    assert answer.status == 422
+    assert [(line["severity"], "none.toml" in line["message"]) for line in lines] == [("ERROR", True)]
