@@ -283,6 +283,25 @@ def test_only_a_saved_step_wakes_the_next_worker(tmp_path: Path) -> None:
         assert [TOPIC in line for line in found.said("WARNING")] == [True]
 
 
+def test_a_look_that_outlasts_its_own_wait_wakes_nobody(tmp_path: Path) -> None:
+    """Otherwise workers would wake each other without a pause for as long as Shoots take to settle."""
+    waits = msgspec.structs.replace(POLICY.waits, poll=timedelta(seconds=1), request=timedelta(seconds=1))
+    policy = msgspec.structs.replace(POLICY, waits=waits)
+    short = Deployment(work_topic=TOPIC, budget=timedelta(seconds=3))
+    with nobody() as address, doors(tmp_path, msgspec.structs.replace(short, pubsub_emulator=address), policy=policy) as (h, w):
+        old_enough(h, w)
+        for number in range(2):
+            h.live.behave("garden-acme", f"shoot-{number}", duration=7200.0)
+        w.service.tick(h.now())
+        h.carry(w, FIRST, horizon=timedelta(0))
+        before = w.service.record(FIRST)
+        h.faults.add(Fault(service="garden:live", method="LIST shoots", answer="503", times=0))
+        found = ask("worker", wake(FIRST))
+
+        assert (found.status, found.tree["steps"], w.service.record(FIRST).state) == (200, 1, before.state)
+        assert found.said("WARNING") == []
+
+
 @pytest.mark.parametrize(("door", "body"), [("schedule", b"{}"), ("worker", wake(FIRST)), ("events", LOOK)])
 def test_books_that_cannot_be_asked_are_said_with_503(tmp_path: Path, door: str, body: bytes) -> None:
     """And the other way round: who cannot look at the Gardens still wakes what the books know to be due."""
