@@ -196,7 +196,8 @@ def test_every_sources_message_arrives_through_pubsub_and_is_acknowledged_once(
         tmp_path, cloud, pubsub=pubsub_emulator.address, doors=("events",), policy={**POLICY, "max_age": "90d"}
     ) as house:
         for each in recorded:
-            house.publish(each["data"], each["attributes"])
+            data = b"" if each["data"] is None else json.dumps(each["data"]).encode()
+            house.pubsub.publish(house.expiry, data, each["attributes"])
         until(lambda: len(house.lines("events")) >= len(recorded), "every message was looked at")
         time.sleep(3)
 

@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from door_ground import Answer, DoorHouse, ask, bare, doors, push, wake
+import framework
+from door_ground import Answer, DoorHouse, ask, bare, behind, doors, push, wake
 from house import BASE, EMAIL, POLICY
+from rotator import wiring
 from rotator.deployment import Deployment
 from rotator.doors import schedule
 from rotator.key import Email
 from rotator.record import Record
 from rotator.wiring import Wired
+from sandbox import landscape
 from sandbox.faults import Fault
 from store_engines import envelope
 
@@ -280,6 +283,25 @@ def test_only_a_saved_step_wakes_the_next_worker(tmp_path: Path) -> None:
         assert [TOPIC in line for line in found.said("WARNING")] == [True]
 
 
+def test_a_look_that_outlasts_its_own_wait_wakes_nobody(tmp_path: Path) -> None:
+    """Otherwise workers would wake each other without a pause for as long as Shoots take to settle."""
+    waits = msgspec.structs.replace(POLICY.waits, poll=timedelta(seconds=1), request=timedelta(seconds=1))
+    policy = msgspec.structs.replace(POLICY, waits=waits)
+    short = Deployment(work_topic=TOPIC, budget=timedelta(seconds=3))
+    with nobody() as address, doors(tmp_path, msgspec.structs.replace(short, pubsub_emulator=address), policy=policy) as (h, w):
+        old_enough(h, w)
+        for number in range(2):
+            h.live.behave("garden-acme", f"shoot-{number}", duration=7200.0)
+        w.service.tick(h.now())
+        h.carry(w, FIRST, horizon=timedelta(0))
+        before = w.service.record(FIRST)
+        h.faults.add(Fault(service="garden:live", method="LIST shoots", answer="503", times=0))
+        found = ask("worker", wake(FIRST))
+
+        assert (found.status, found.tree["steps"], w.service.record(FIRST).state) == (200, 1, before.state)
+        assert found.said("WARNING") == []
+
+
 @pytest.mark.parametrize(("door", "body"), [("schedule", b"{}"), ("worker", wake(FIRST)), ("events", LOOK)])
 def test_books_that_cannot_be_asked_are_said_with_503(tmp_path: Path, door: str, body: bytes) -> None:
     """And the other way round: who cannot look at the Gardens still wakes what the books know to be due."""
@@ -303,3 +325,33 @@ def test_a_schedule_that_cannot_look_still_carries_on_what_is_due(tmp_path: Path
         assert (found.status, found.tree["due"], found.tree["woken"]) == (200, 1, 1)
         assert "list shoots" in str(found.tree["faults"])
         assert states(w)[FIRST] != "Planned"
+
+
+def test_a_garden_that_cannot_be_set_up_is_said_and_the_due_are_woken_all_the_same(tmp_path: Path) -> None:
+    """A kubeconfig that is missing: nothing can be looked at, and what the books know still is."""
+    with landscape.cloud() as cloud:
+        for account in cloud.accounts:
+            account["policy"]["mode"] = "automatic"
+        config = cloud.write_config(tmp_path, max_age="77d")
+        environment = {"ROTATOR_CONFIG": str(config), "ROTATOR_STATE": str(tmp_path / "state.db"), "HOME": str(tmp_path)}
+        with closing(wiring.open(None, environment)) as sound:
+            sound.hear()
+            sound.service.tick(sound.clock.now())
+        with config.open("a", encoding="utf-8") as file:
+            file.write('\n[[garden]]\nname = "gone"\nkubeconfig = "none.yaml"\nnamespaces = ["garden-gone"]\n')
+        with closing(wiring.open(None, environment)) as lame, behind(lame):
+            found = ask("schedule")
+
+        assert (found.status, found.tree["due"], found.tree["woken"]) == (200, 1, 0)
+        assert [("none.yaml" in line) for line in found.said("WARNING")] == [True, True]
+
+
+@pytest.mark.parametrize(("door", "body"), [("schedule", b"{}"), ("worker", wake(FIRST)), ("events", LOOK)])
+def test_a_deployment_that_does_not_fit_is_an_error_in_the_log(tmp_path: Path, door: str, body: bytes) -> None:
+    """Nobody reads what Cloud Scheduler and Pub/Sub are answered. A real process, because a configuration is read once."""
+    with framework.door(door, tmp_path / "door.log", ROTATOR_CONFIG=str(tmp_path / "none.toml")) as running:
+        answer = running.ask("/", body, headers={"Content-Type": "application/json"})
+        lines = [json.loads(line) for line in running.said.splitlines() if line.startswith("{")]
+
+    assert answer.status == 422
+    assert [(line["severity"], "none.toml" in line["message"]) for line in lines] == [("ERROR", True)]

@@ -138,6 +138,7 @@ def test_the_environment_says_what_is_around_an_installation(tmp_path: Path) -> 
         ({}, 40),
         ({"ROTATOR_BUDGET": "25s"}, 25),
         ({"CLOUD_RUN_TIMEOUT_SECONDS": "5"}, 1),
+        ({"CLOUD_RUN_TIMEOUT_SECONDS": "²"}, 40),
         ({"CLOUD_RUN_TIMEOUT_SECONDS": "3600"}, 540),
     ],
 )

@@ -211,6 +211,11 @@ CLOUD = {"ROTATOR_FIRESTORE": "projects/acme/databases/rotator"}
             ],
         ),
         (
+            {"K_SERVICE": "worker", "ROTATOR_BUDGET": "9m", "CLOUD_RUN_TIMEOUT_SECONDS": "60", **CLOUD},
+            "",
+            ["ROTATOR_BUDGET: 9m is not less than a request lasts (1m); leave it out"],
+        ),
+        (
             {"FIRESTORE_EMULATOR_HOST": "127.0.0.1:8080"},
             "",
             ["FIRESTORE_EMULATOR_HOST: is set, but rotator.toml has no [sandbox]; an emulator keeps no real keys"],

@@ -67,13 +67,16 @@ def read(environment: Mapping[str, str], *, sandbox: bool) -> tuple[Deployment, 
 def _budget(environment: Mapping[str, str], faults: list[str]) -> timedelta:
     """ROTATOR_BUDGET, or what the platform's timeout leaves."""
     said = environment.get("ROTATOR_BUDGET", "")
+    timeout = environment.get("CLOUD_RUN_TIMEOUT_SECONDS", "")
+    lasts = timedelta(seconds=int(timeout)) if re.fullmatch("[0-9]{1,6}", timeout) else None
     if said:
         found = toml.span(said)
         if found is None or not timedelta(seconds=1) <= found <= LONGEST:
             faults.append(f'ROTATOR_BUDGET: {toml.shown(said)} is not a span from 1s to {text(LONGEST)}; write it like "40s"')
+        elif lasts is not None and found >= lasts:
+            faults.append(f"ROTATOR_BUDGET: {text(found)} is not less than a request lasts ({text(lasts)}); leave it out")
         return found or Deployment().budget
-    timeout = environment.get("CLOUD_RUN_TIMEOUT_SECONDS", "")
-    left = timedelta(seconds=int(timeout)) - MARGIN if timeout.isdigit() else Deployment().budget
+    left = lasts - MARGIN if lasts is not None else Deployment().budget
     return min(max(left, timedelta(seconds=1)), LONGEST)
 
 

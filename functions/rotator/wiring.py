@@ -98,7 +98,11 @@ class Wired(Neighbours):
 
     def hear(self) -> None:
         """The clock has heard a server, if one answers: gates open by their time, not by this machine's."""
-        for garden in self.gardens().values():
+        try:
+            gardens = self.gardens()
+        except RotatorError:
+            return  # no activation gets a world either, and that one says why; the door still sees to its other matters
+        for garden in gardens.values():
             try:
                 garden.secret(self.places[0].namespace, "registry-key-rotator-clock")
             except RotatorError:

@@ -5,7 +5,7 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from rotator import logs
+from rotator import history, logs
 from rotator.laps import PatientLaps
 from rotator.record import Record, Wait
 
@@ -37,8 +37,15 @@ def carry_on(wired: "Wired", record_id: str, budget: timedelta) -> tuple[int, Re
     return steps, last
 
 
-def at_once(wired: "Wired", record: Record | None) -> bool:
-    """The record could go on now, and only the budget was over."""
+def at_once(wired: "Wired", before: Record, record: Record | None) -> bool:
+    """The record came further, could go on now, and only the budget was over.
+
+    What finds the same as before, or fails, wakes nobody; the next schedule does. Otherwise workers would wake each other
+    without a pause where one look outlasts the wait that it ends with: thousands of Shoots, a Garden that answers late.
+    """
     if record is None or not record.unfinished or record.blocked:
+        return False
+    news = history.entry(before, record, wired.clock.now(), "") is not None
+    if before.state == record.state and (record.attempts or not news):
         return False
     return not isinstance(record.rest, Wait) or record.rest.until <= wired.clock.now()

@@ -21,14 +21,18 @@ _SECRET = re.compile(r"projects/[^/]+/(?:locations/[^/]+/)?secrets/([A-Za-z0-9_-
 OWN = {"key-expiry": "expiring", "key-exposed": "exposed", "look": "changed"}
 """The kinds of our own documented messages."""
 
+TOPIC_CONFIGURED = "TOPIC_CONFIGURED"
+"""Secret Manager's test message, sent at the first rotation of each credential: nothing but this attribute, and no body."""
+
 KEY_ASSET = "iam.googleapis.com/ServiceAccountKey"
 KEY_METHODS = frozenset(f"{verb}ServiceAccountKey" for verb in ("Create", "Upload", "Disable", "Enable", "Delete"))
 
 
 def understand(message: Message) -> Understood:
     """What this message says."""
-    if "eventType" in message.attributes and "secretId" in message.attributes:
-        return _secret_manager(message.attributes)
+    kind = message.attributes.get("eventType", "")
+    if "secretId" in message.attributes or (kind == TOPIC_CONFIGURED and not message.data):
+        return _secret_manager(kind, message.attributes)
     try:
         body = msgspec.json.decode(message.data)
     except (msgspec.DecodeError, RecursionError):
@@ -41,9 +45,8 @@ def understand(message: Message) -> Understood:
     return Poison("no source that we know writes such a message")
 
 
-def _secret_manager(attributes: Mapping[str, str]) -> Understood:
+def _secret_manager(kind: str, attributes: Mapping[str, str]) -> Understood:
     """https://cloud.google.com/secret-manager/docs/event-notifications. Our own writes arrive here as well."""
-    kind = attributes["eventType"]
     if kind != "SECRET_ROTATE":
         return Ignored(f"Secret Manager says {_short(kind)}")
     found = _SECRET.fullmatch(attributes["secretId"])

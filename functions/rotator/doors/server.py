@@ -13,6 +13,8 @@ LARGEST = 1_000_000
 
 
 SERVER_FAULT = 500
+MISFIT = frozenset({409, 422})
+"""Of a door that no person asks: the deployment does not fit, and nobody but the log's reader can learn of it."""
 
 
 def answer(request: Any, door: str) -> Any:
@@ -40,7 +42,7 @@ def _said(request: Any, door: str) -> Said:
     )
     logs.request(asked.headers, os.environ.get("GOOGLE_CLOUD_PROJECT", ""))
     said = _asked(asked, door)
-    if said.status >= SERVER_FAULT:
+    if said.status >= SERVER_FAULT or (said.status in MISFIT and door != "api"):
         logs.line("ERROR", f"{door}: {said.status}: {said.body.decode(errors='replace')}", door=door)
     return said
 

@@ -49,8 +49,8 @@ def handle(asked: Asked, environment: Mapping[str, str]) -> Said:
     if isinstance(record.rest, Wait) and record.rest.until > wired.clock.now() + EARLY:
         return _nothing(message.id, f"{record.id} waits until {record.rest.until:%Y-%m-%d %H:%M:%S} UTC")
     steps, last = going.carry_on(wired, record.id, going.left(wired, since))
-    # Only after a saved step, and only when nothing is waited for: a message that brings nothing sends no other.
-    if steps and going.at_once(wired, last):
+    # Only after progress, and only when nothing is waited for: a message that brings nothing sends no other.
+    if going.at_once(wired, record, last):
         try:
             wired.wake([record.id])
         except RotatorError as fault:
