@@ -10,12 +10,13 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent.parent / "functions")]
 
 import figures  # noqa: E402
-from bench import calls, cold, functions, scan, startup  # noqa: E402
+from bench import calls, cold, functions, growth, scan, startup  # noqa: E402
 
 PARTS = (
     ("start-up of the command", startup.main),
     ("cold start of the doors", cold.main),
     ("function seconds and fan-out (a minute or two)", functions.main),
+    ("growth of a schedule's cost", growth.main),
     ("calls of a rotation and its retirement", calls.main),
     ("scan of 10,000 Shoots (a minute or two)", scan.main),
 )
