@@ -1,6 +1,7 @@
 """A proxy on loopback that forwards requests and loses answers: what a client cannot tell from a server that never heard it."""
 
 import http.client
+import json
 import threading
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,13 +11,17 @@ from typing import Self
 class Lossy:
     """Stands before `upstream` (host:port). `lose` counts down: so many answers to commits are lost after their effect.
 
-    `refuse`: the status and body that every request gets instead, while it is set. `seen` counts requests by their verb.
+    `refuse`: the status and body that every request gets instead, while it is set. `instead`: so many of the next requests of
+    a verb get this answer, unforwarded. `breaks`: so many query answers end in an error after their first document. `seen`
+    counts requests by their verb.
     """
 
     def __init__(self, upstream: str) -> None:
         """Not listening yet."""
         self.lose = 0
         self.refuse: tuple[int, bytes] | None = None
+        self.instead: dict[str, list[tuple[int, bytes]]] = {}
+        self.breaks = 0
         self.seen: Counter[str] = Counter()
         self.queries: list[bytes] = []
         self._upstream = upstream
@@ -48,6 +53,9 @@ class Lossy:
                 if proxy.refuse is not None:
                     self._answer(*proxy.refuse)
                     return
+                if proxy.instead.get(verb):
+                    self._answer(*proxy.instead[verb].pop(0))
+                    return
                 connection = http.client.HTTPConnection(proxy._upstream, timeout=20)
                 connection.request(
                     self.command, self.path, body, {"Authorization": "Bearer owner", "Content-Type": "application/json"}
@@ -59,6 +67,9 @@ class Lossy:
                     proxy.lose -= 1
                     self.close_connection = True
                     return
+                if verb == "runQuery" and proxy.breaks > 0:
+                    proxy.breaks -= 1
+                    content = json.dumps([*json.loads(content)[:1], {"error": {"code": 503, "status": "UNAVAILABLE"}}]).encode()
                 self._answer(status, content)
 
             def _answer(self, status: int, content: bytes) -> None:

@@ -14,11 +14,19 @@ import pytest
 from emulators import Emulator
 from lossy import Lossy
 from rotator.errors import Permanent, Transient
-from rotator.store import Entry
+from rotator.store import EVERYTHING, Entry, Suspension
 from rotator.stores.firestore import FirestoreStore
 from rotator.stores.firestore_layout import INDEXES
 from rotator.stores.firestore_wire import PAGE, Wire
 from store_engines import LATER, NOW, claimed, envelope
+
+FREEZE = Suspension(subject=EVERYTHING, by="ann", why="freeze", at=NOW)
+
+
+def refusal(status: int, word: str, message: str = "") -> tuple[int, bytes]:
+    """An answer of Firestore's own that the emulator never gives."""
+    return status, json.dumps({"error": {"code": status, "status": word, "message": message}}).encode()
+
 
 pytestmark = pytest.mark.emulator
 
@@ -153,3 +161,61 @@ def test_what_each_change_costs(store: FirestoreStore, proxy: Lossy) -> None:
     store.release("puller-r1", "one")
 
     assert proxy.seen == {"GET": 4, "commit": 4}
+
+
+def test_a_query_that_breaks_off_is_asked_again_and_never_passes_for_the_whole(store: FirestoreStore, proxy: Lossy) -> None:
+    """Firestore streams: an error after its 200 is an element among the documents. Half the books would hide a claimed key."""
+    ids = [f"r-{number}" for number in range(5)]
+    for each in ids:
+        store.create(envelope(each))
+    proxy.breaks = 1
+    assert [each.id for each in store.all()] == ids
+
+    proxy.breaks = 100
+    for ask in (store.all, lambda: store.due(NOW)):
+        with pytest.raises(Transient, match=r"the answer broke off \(UNAVAILABLE\)"):
+            ask()
+
+
+def test_a_missing_index_needs_a_person(store: FirestoreStore, proxy: Lossy) -> None:
+    proxy.instead["runQuery"] = [refusal(400, "FAILED_PRECONDITION", "The query requires an index.")]
+
+    with pytest.raises(Permanent, match="an index is missing or still being built") as refused:
+        store.due(NOW)
+    assert refused.value.next_command.startswith("gcloud firestore indexes composite list --database=(default) ")
+
+
+def test_a_resume_whose_answer_was_lost_is_ours(store: FirestoreStore, proxy: Lossy) -> None:
+    store.suspend(FREEZE)
+    proxy.lose = 1
+
+    assert store.resume(EVERYTHING)
+    assert not store.resume(EVERYTHING)
+
+
+def test_a_resume_of_what_went_meanwhile_says_nothing_of_a_database(store: FirestoreStore, proxy: Lossy) -> None:
+    store.suspend(FREEZE)
+    proxy.instead["commit"] = [refusal(404, "NOT_FOUND", "No document to update")]
+
+    assert store.resume(EVERYTHING)
+    assert store.suspensions() == ()
+
+
+def test_contention_passes(store: FirestoreStore, proxy: Lossy) -> None:
+    proxy.instead = {verb: [refusal(409, "ABORTED", "Too much contention")] for verb in ("commit", "runQuery")}
+
+    store.suspend(FREEZE)
+    assert store.suspensions() == (FREEZE,)
+
+
+def test_a_create_whose_answer_and_next_look_were_lost_is_ours(store: FirestoreStore, proxy: Lossy) -> None:
+    proxy.lose, proxy.instead["GET"] = 1, [refusal(503, "UNAVAILABLE")]
+
+    assert store.create(envelope())
+
+
+def test_an_answer_that_is_no_json_is_asked_again(store: FirestoreStore, proxy: Lossy) -> None:
+    store.create(envelope())
+    proxy.instead["GET"] = [(200, b"<html>")]
+
+    assert store.get("puller-r1") == envelope()

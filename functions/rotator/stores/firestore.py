@@ -49,7 +49,7 @@ class FirestoreStore:
             try:
                 self._wire.commit([write, *self._line(fresh, fresh.revision)], f"creating record {envelope.id}")
             except LostRace:
-                there = self._wire.get(path)
+                there = self._again(lambda: self._wire.get(path))
                 if there is not None:
                     return bool(there.fields["word"] == word)
                 self._sleep(pause)
@@ -136,19 +136,30 @@ class FirestoreStore:
         """See Store."""
         fields = {"subject": suspension.subject, "by": suspension.by, "why": suspension.why, "at": suspension.at}
         write = {"update": self._update(layout.path(layout.SUSPENSIONS, suspension.subject), fields)}
-        self._again(lambda: self._wire.commit([write], f"suspending {suspension.subject}"))
+        for pause in _pauses():
+            try:
+                self._wire.commit([write], f"suspending {suspension.subject}")
+            except (LostRace, Unclear):
+                self._sleep(pause)
+            else:
+                return
+        raise _busy(f"the suspension of {suspension.subject}")
 
     def resume(self, subject: str) -> bool:
         """See Store."""
-        path = layout.path(layout.SUSPENSIONS, subject)
+        path, sent = layout.path(layout.SUSPENSIONS, subject), False
         for pause in _pauses():
             found = self._again(lambda: self._wire.get(path))
             if found is None:
-                return False
+                # Gone after a delete of ours whose answer was lost: it was there, and that delete is the likeliest to have hit.
+                return sent
             delete = {"delete": self._wire.name(path), "currentDocument": {"updateTime": found.version}}
             try:
-                self._again(lambda: self._wire.commit([delete], f"resuming {subject}"))  # noqa: B023 - sent at once
+                self._wire.commit([delete], f"resuming {subject}")
             except LostRace:
+                self._sleep(pause)
+            except Unclear:
+                sent = True
                 self._sleep(pause)
             else:
                 return True

@@ -81,6 +81,9 @@ class Wire:
         while True:
             asked = {**query, "limit": PAGE, **({"startAt": cursor} if cursor else {})}
             _, answer = self._send("POST", url, {"structuredQuery": asked}, what)
+            if (broken := next((each["error"] for each in answer if "error" in each), None)) is not None:
+                # The stream failed after its 200 was out: what came is no page, and a short page would pass for the last one.
+                raise Unclear(f"{what} in Firestore: the answer broke off ({broken.get('status', '')}); tried again later")
             found = [_document(each["document"], self._root) for each in answer if "document" in each]
             yield from found
             if len(found) < PAGE:
@@ -104,13 +107,20 @@ class Wire:
             raise Unclear(f"{what} in Firestore: no answer ({type(fault).__name__}); tried again later") from None
         absent = answer.status == NOT_FOUND and method == "GET" and not self._no_database(answer.data)
         if answer.status == OK or absent:
-            return answer.status, json.loads(answer.data)
-        raise self._meaning(answer.status, answer.data, what)
+            try:
+                return answer.status, json.loads(answer.data)
+            except ValueError:
+                raise Unclear(f"{what} in Firestore: an answer that is no JSON; tried again later") from None
+        raise self._meaning(answer.status, answer.data, what, commit=url.endswith(":commit"))
 
-    def _meaning(self, status: int, data: bytes, what: str) -> RotatorError:
+    def _meaning(self, status: int, data: bytes, what: str, *, commit: bool) -> RotatorError:
         word = _status(data)
-        if status == CONFLICT or word in {"FAILED_PRECONDITION", "ABORTED", "ALREADY_EXISTS"}:
+        # A document that a precondition wants and that is gone may be answered with 404, too.
+        gone = status == NOT_FOUND and not self._no_database(data)
+        if commit and (status == CONFLICT or gone or word in {"FAILED_PRECONDITION", "ABORTED", "ALREADY_EXISTS"}):
             return LostRace(f"{what} in Firestore: {word}")
+        if word == "FAILED_PRECONDITION":
+            return self._unindexed(what)
         if status in {UNAUTHORIZED, FORBIDDEN}:
             project = self.database.split("/")[1]
             grant = f"gcloud projects add-iam-policy-binding {project} --member MEMBER --role {ROLE}"
@@ -121,7 +131,7 @@ class Wire:
             )
         if status == NOT_FOUND:
             return self._missing(what)
-        if status == TOO_MANY_REQUESTS or status >= INTERNAL_SERVER_ERROR:
+        if status in {CONFLICT, TOO_MANY_REQUESTS} or status >= INTERNAL_SERVER_ERROR:
             return Unclear(f"{what} in Firestore: {status} {word}; tried again later")
         return self._permanent(f"{what}: {status} {word}", code="store")
 
@@ -130,6 +140,15 @@ class Wire:
         create = f"gcloud firestore databases create --database={name} --project {project} --location LOCATION"
         return Permanent(
             f"{what} in Firestore: there is no database {self.database}; make it: {create}", code="store", next_command=create
+        )
+
+    def _unindexed(self, what: str) -> Permanent:
+        _, project, _, name = self.database.split("/")
+        look = f"gcloud firestore indexes composite list --database={name} --project {project}"
+        return Permanent(
+            f"{what} in Firestore {self.database}: an index is missing or still being built; see which: {look}",
+            code="store",
+            next_command=look,
         )
 
     def _permanent(self, message: str, *, code: str) -> Permanent:
