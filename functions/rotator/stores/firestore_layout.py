@@ -17,7 +17,7 @@ EVER = datetime(1, 1, 1, tzinfo=UTC)
 INDEXES: tuple[tuple[str, ...], ...] = (("unfinished", "wake_at", "created"), ("credential", "created"))
 """Composite indexes on `records`, all ascending; queries that order by one field need none."""
 
-UNINDEXED = ((RECORDS, "body"), (LINES, "line"))
+UNINDEXED = ((RECORDS, "body"), (RECORDS, "word"), (LINES, "line"), (LINES, "expires_at"))
 """Fields that no query asks for, each in its collection group: their automatic indexes are switched off, which saves writes."""
 
 TTL = (LINES, "expires_at")
