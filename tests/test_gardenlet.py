@@ -39,6 +39,21 @@ class Rollouts:
         return self.health
 
 
+class Busy(Wire):
+    """Somebody writes each Shoot right after it was listed."""
+
+    others_write = True
+
+    def shoots(self) -> list[dict[str, Any]]:
+        found = super().shoots()
+        if self.others_write:
+            for shoot in found:
+                path = STATUS.removesuffix("/status").removesuffix("api") + shoot["metadata"]["name"]
+                body = {"metadata": {"annotations": {"example.com/seen": shoot["metadata"]["resourceVersion"]}}}
+                self._client.patch(path, json=body, headers=MERGE).raise_for_status()
+        return found
+
+
 @dataclass
 class Stage:
     garden: Garden
@@ -167,6 +182,23 @@ def test_a_deleted_shoot_keeps_its_caches_until_the_run_ends(stage: Stage) -> No
 
     assert stage.garden.find_shoot(NS, "api") is None
     assert stage.caches.removed == ["api"]
+
+
+def test_a_run_begins_only_when_the_finalizer_is_on(stage: Stage) -> None:
+    """The reference controller wrote between list and patch; the run began without a finalizer, and a deletion took the
+    cluster away under its caches. On the real servers that was one run of many.
+    """
+    stage.shoot()
+    busy = Busy(stage.client(ADMIN), [NS])
+    stage.gardenlet = Gardenlet(busy, stage.caches, stage.clock.now, Pace(start_delay=0, duration=0, retry=0))
+
+    assert "lastOperation" not in stage.looks(3)
+    busy.others_write = False
+    stage.looks(5)
+    stage.garden.delete_shoot(NS, "api")
+
+    assert "gardener" in stage.garden.shoot(NS, "api")["metadata"]["finalizers"]
+    busy.close()
 
 
 def test_an_ignored_shoot_is_left_alone_until_somebody_asks(stage: Stage) -> None:

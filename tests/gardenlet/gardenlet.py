@@ -119,8 +119,8 @@ class Gardenlet:
             run.phase = "idle"
             return
         run.kind = status.kind_of_run(shoot)
-        if run.kind != "Delete":
-            self._wire.hold(shoot, run.place)
+        if run.kind != "Delete" and not self._wire.hold(shoot, run.place):
+            return
         started = self._wire.write_status(run.place, status.started(shoot, run.kind, self._now()))
         if started is None:
             return

@@ -47,12 +47,16 @@ class Wire:
         """The Shoot as it is after its status was patched; None when it is gone. Raises: httpx.HTTPError."""
         return self._patch(f"{SHOOTS.format(place.namespace)}/{place.name}/status", {"status": status}, place)
 
-    def hold(self, shoot: Tree, place: Place) -> None:
-        """Gardener's finalizer is on the Shoot, so a deletion waits for its run. Raises: httpx.HTTPError."""
+    def hold(self, shoot: Tree, place: Place) -> bool:
+        """Whether Gardener's finalizer is on the Shoot, so that a deletion waits for its run. Raises: httpx.HTTPError.
+
+        It is not when somebody else wrote since `shoot` was read: list again.
+        """
         there = shoot["metadata"].get("finalizers") or []
-        if FINALIZER not in there:
-            body = {"metadata": {"finalizers": [FINALIZER, *there], "resourceVersion": shoot["metadata"]["resourceVersion"]}}
-            self._patch(f"{SHOOTS.format(place.namespace)}/{place.name}", body, place)
+        if FINALIZER in there:
+            return True
+        body = {"metadata": {"finalizers": [FINALIZER, *there], "resourceVersion": shoot["metadata"]["resourceVersion"]}}
+        return self._patch(f"{SHOOTS.format(place.namespace)}/{place.name}", body, place) is not None
 
     def let_go(self, shoot: Tree, place: Place) -> None:
         """Gardener's finalizer is off the Shoot, so it vanishes if nobody else holds it. Raises: httpx.HTTPError."""

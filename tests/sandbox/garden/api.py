@@ -159,10 +159,12 @@ class Api:
             raise forbidden(SECRETS, name, f"exceeded quota: gardener, {counts}")
 
     def _prepare_new_shoot(self, call: Call, tree: Tree, *, checked: bool) -> None:
-        metadata = tree["metadata"]
+        state, metadata = self._state, tree["metadata"]
         metadata["generation"] = 1
         finalizers = [each for each in metadata.get("finalizers", []) if each != "gardener"]
-        metadata["finalizers"] = ["gardener", *finalizers]
+        if not state.knobs.gardenlet_outside:
+            finalizers.insert(0, "gardener")  # the gardenlet's at the start of a run; the one inside begins at once
+        metadata["finalizers"] = finalizers
         metadata["annotations"] = {
             **(metadata.get("annotations") or {}),
             "gardener.cloud/created-by": call.user,
@@ -170,9 +172,9 @@ class Api:
         }
         tree["status"] = shoot_status.fresh(tree)
         shoots.label(tree)
-        admission.check_references(self._state, call.user, None, tree, checked=checked)
+        admission.check_references(state, call.user, None, tree, checked=checked)
         shoots.validate(tree)
-        admission.call_webhook(self._state, None, tree)
+        admission.call_webhook(state, None, tree)
 
     def _review(self, call: Call) -> Reply:
         asked = call.document()
