@@ -84,6 +84,8 @@ class House:
     operations: Operations = field(default_factory=Operations)
     faults: Faults = field(default_factory=Faults)
     around: Callable[[World], World] = lambda world: world
+    sleep: Callable[[float], None] = lambda _: None
+    """How a write slot is waited for."""
     gardens: dict[str, Garden] = field(default_factory=dict)
     namespaces: dict[str, list[str]] = field(default_factory=dict)
     opened: list[Wired] = field(default_factory=list)
@@ -223,7 +225,7 @@ class _Around(Wired):
 
     def __init__(self, built: House, found: settings.Settings) -> None:
         self._built = built
-        super().__init__(found, sleep=lambda _: None)
+        super().__init__(found, sleep=lambda seconds: built.sleep(seconds))  # noqa: PLW0108  # whatever it is by then
 
     def world(self, credential: Email | None = None) -> World:
         return self._built.around(super().world(credential))

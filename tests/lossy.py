@@ -12,7 +12,7 @@ class Lossy:
     """Stands before `upstream` (host:port). `lose` counts down: so many answers to commits are lost after their effect.
 
     `refuse`: the status and body that every request gets instead, while it is set. `instead`: so many of the next requests of
-    a verb get this answer, unforwarded. `breaks`: so many query answers end in an error after their first document. `seen`
+    a verb get this answer, unforwarded. `breaks`: so many answers of many documents end in an error after their first. `seen`
     counts requests by their verb.
     """
 
@@ -67,7 +67,7 @@ class Lossy:
                     proxy.lose -= 1
                     self.close_connection = True
                     return
-                if verb == "runQuery" and proxy.breaks > 0:
+                if verb in {"runQuery", "batchGet"} and proxy.breaks > 0:
                     proxy.breaks -= 1
                     content = json.dumps([*json.loads(content)[:1], {"error": {"code": 503, "status": "UNAVAILABLE"}}]).encode()
                 self._answer(status, content)

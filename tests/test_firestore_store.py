@@ -14,7 +14,7 @@ import pytest
 from emulators import Emulator
 from lossy import Lossy
 from rotator.errors import Permanent, Transient
-from rotator.store import EVERYTHING, Entry, Suspension
+from rotator.store import EVERYTHING, Entry, Standing, Suspension
 from rotator.stores.firestore import FirestoreStore
 from rotator.stores.firestore_layout import INDEXES
 from rotator.stores.firestore_wire import PAGE, Wire
@@ -172,9 +172,18 @@ def test_a_query_that_breaks_off_is_asked_again_and_never_passes_for_the_whole(s
     assert [each.id for each in store.all()] == ids
 
     proxy.breaks = 100
-    for ask in (store.all, lambda: store.due(NOW)):
+    for ask in (store.all, lambda: store.due(NOW), lambda: store.standing("r-0", ("*",))):
         with pytest.raises(Transient, match=r"the answer broke off \(UNAVAILABLE\)"):
             ask()
+
+
+def test_half_an_answer_about_a_claim_is_none(store: FirestoreStore, proxy: Lossy) -> None:
+    """A suspension that was not told of would be one that nobody set."""
+    store.create(envelope())
+    proxy.instead["batchGet"] = [(200, b"[]")] * 2
+
+    assert store.standing("puller-r1", ("*",)) == Standing(claimed_by="", revision=0, suspensions=())
+    assert proxy.seen["batchGet"] == 3
 
 
 def test_a_missing_index_needs_a_person(store: FirestoreStore, proxy: Lossy) -> None:

@@ -281,9 +281,9 @@ OTHERS = (
     Line("an owner can opt out", "shoot.py", "    if shoot.skip:\n", "    if False:\n", HISTORIES.format("shoots"), "opts_out"),
     Line(
         "suspension is asked before each write",
-        "service.py",
-        '            if sending.neighbour != "books" and not saving and (held := suspended(self.store, credential)):\n',
-        "            if (held := ''):\n",
+        "runbook.py",
+        "        if not harmless and (held := why_held(found.suspensions, envelope.credential)):\n",
+        "        if held := '':\n",
         HISTORIES.format("waves"),
         "middle_of_a_wave",
     ),
@@ -351,6 +351,14 @@ OTHERS = (
         '        case HTTPStatus.FORBIDDEN if request.verb in {"get", "list"}:\n            return Absent(',
         HISTORIES.format("refusals"),
         "keeps_the_key",
+    ),
+    Line(
+        "suspension is asked when the write slot has come",
+        "runbook.py",
+        "        pace(sending)\n        found = store.standing(record_id, (EVERYTHING, envelope.credential))\n",
+        "        found = store.standing(record_id, (EVERYTHING, envelope.credential))\n        pace(sending)\n",
+        HISTORIES.format("waves"),
+        "write_slot",
     ),
     # --- the zombie ---
     Line(

@@ -171,6 +171,26 @@ def test_the_wanted_key_is_tried_before_each_wave_and_a_dead_one_moves_nobody() 
         assert len(patched(h)) == 1
 
 
+def test_suspension_while_a_write_slot_is_waited_for_stops_that_write() -> None:
+    with house(policy=policy(canary=3)) as h:
+        h.populate(3)
+        w = h.wire()
+        record = until(h, w, begin(h, w), "Published")
+        w.store.reserve("live", 20_000_000, h.now(), 1e6)
+        slept: list[float] = []
+
+        def stop(seconds: float) -> None:
+            slept.append(seconds)
+            w.service.suspend(EMAIL, h.now(), by="the operator", why="an incident")
+
+        h.sleep = stop
+        record = on(h, w, record, 1)
+
+        assert [round(seconds) for seconds in slept] == [20]
+        assert patched(h) == []
+        assert "was suspended by the operator" in told(record)
+
+
 def test_suspension_in_the_middle_of_a_wave_stops_before_the_next_write() -> None:
     with house(policy=policy(canary=3)) as h:
         h.populate(3)

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from rotator.store import EVERYTHING, Entry, Store, Suspension
+from rotator.store import EVERYTHING, Entry, Standing, Store, Suspension
 from store_engines import ENGINES, LATER, NOW, Place, claimed, envelope, place_of
 
 
@@ -289,6 +289,25 @@ def test_a_second_suspension_of_the_same_replaces_the_first(store: Store) -> Non
 
 
 # --- reserve ---
+
+
+def test_a_record_stands_as_it_was_claimed_with_the_suspensions_that_are_asked_for(store: Store) -> None:
+    stops = [Suspension(subject=subject, by="jo", why="a drill", at=NOW) for subject in ("*", "a@x.example", "b@x.example")]
+    won = claimed(store)
+    for stop in stops:
+        store.suspend(stop)
+
+    found = store.standing("puller-r1", ("*", "b@x.example", "c@x.example"))
+
+    assert found == Standing(claimed_by="one", revision=won.revision, suspensions=(stops[0], stops[2]))
+    store.release("puller-r1", "one")
+    assert store.standing("puller-r1", ("c@x.example",)) == Standing(claimed_by="", revision=won.revision, suspensions=())
+
+
+def test_no_record_stands_nowhere(store: Store) -> None:
+    store.suspend(Suspension(subject="*", by="jo", why="a drill", at=NOW))
+
+    assert store.standing("puller-r1", ("*",)) is None
 
 
 def test_write_slots_queue_up_per_garden_and_never_begin_in_the_past(store: Store) -> None:

@@ -4,7 +4,7 @@
 Who loses a compare-and-set stops at once: somebody else is carrying the record on.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -34,7 +34,7 @@ from rotator.states import (
 )
 from rotator.steps import Next
 from rotator.steps.sweep import staged_of
-from rotator.store import Store
+from rotator.store import EVERYTHING, Store, Suspension
 from rotator.world import World
 
 BACKOFF = timedelta(seconds=5)
@@ -171,13 +171,21 @@ def superseded(record: Record, by: str) -> Superseded:
     )
 
 
-def run(record_id: str, world: World, store: Store, laps: Laps, worker: str, claim: timedelta = CLAIM) -> Iterator[Record]:
+def run(
+    record_id: str,
+    world: World,
+    store: Store,
+    laps: Laps,
+    worker: str,
+    claim: timedelta = CLAIM,
+    pace: Callable[[Sending], None] = lambda _: None,
+) -> Iterator[Record]:
     """Each saved state of this record, until it ends, rests beyond the budget, blocks, or belongs to somebody else.
 
     `worker`: a name that no other activation has, or one that wakes late frees the claim of the one that took over.
-    Before every write it is asked whether the record is still as this worker saved it: who was paused sends the one call that
-    was under way, and no other. Again: at once is harmless, the claim refuses; later goes on from the newest checkpoint. A
-    death counts as an attempt, because the claim itself counts.
+    Before every write, when `pace` lets it, it is asked whether the record is still as this worker saved it and whether
+    automation is suspended: who was paused sends the one call that was under way, and no other. Again: at once is harmless, the
+    claim refuses; later goes on from the newest checkpoint. A death counts as an attempt, because the claim itself counts.
     """
     now = laps.next(None)
     known = store.get(record_id)
@@ -189,9 +197,14 @@ def run(record_id: str, world: World, store: Store, laps: Laps, worker: str, cla
     envelope = claimed
 
     def still_ours(sending: Sending) -> None:
-        found = store.get(record_id)
+        pace(sending)
+        found = store.standing(record_id, (EVERYTHING, envelope.credential))
         if found is None or (found.claimed_by, found.revision) != (worker, envelope.revision):
             raise Halted(f"{record_id} moved on without this worker; {sending.neighbour}.{sending.method} was not sent")
+        # Who suspends in an emergency still gets the key back; and to withdraw a retirement takes nothing away.
+        harmless = isinstance(record.state, Reenabling) or sending.neighbour == "books"
+        if not harmless and (held := why_held(found.suspensions, envelope.credential)):
+            raise Halted(held)
 
     try:
         record = msgspec.structs.replace(decode(envelope.body), attempts=envelope.attempts, revision=envelope.revision)
@@ -228,8 +241,13 @@ def lap(record: Record, world: World, store: Store, now: datetime) -> Record:
 
 def suspended(store: Store, credential: str) -> str:
     """Who stopped automation for this credential, or for everything, and why; empty when nobody did."""
-    for suspension in store.suspensions():
-        if suspension.subject in {"*", credential}:
-            scope = "everything" if suspension.subject == "*" else credential
+    return why_held(store.suspensions(), credential)
+
+
+def why_held(suspensions: Iterable[Suspension], credential: str) -> str:
+    """The same, by these suspensions."""
+    for suspension in suspensions:
+        if suspension.subject in {EVERYTHING, credential}:
+            scope = "everything" if suspension.subject == EVERYTHING else credential
             return f"{scope} was suspended by {suspension.by} at {suspension.at:%Y-%m-%d %H:%M} UTC: {suspension.why}"
     return ""

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 import msgspec
 
 from rotator import books, due, inventory, orders
-from rotator.errors import Halted, Invalid, Permanent, Unreadable
-from rotator.guard import Sending, guarded
+from rotator.errors import Invalid, Permanent, Unreadable
+from rotator.guard import Sending
 from rotator.hint import Hint
 from rotator.history import Line
 from rotator.key import Email, PublicKey, short
@@ -43,14 +43,14 @@ class Service:
         places: Sequence[Place],
         store: Store,
         make_world: Callable[[Email | None], World],
-        before: Callable[[Sending], None] = lambda _: None,
+        pace: Callable[[Sending], None] = lambda _: None,
         worker: str = "rotator",
         claim: timedelta = CLAIM,
     ) -> None:
         """Talk to nobody yet.
 
         `make_world`: neighbours for one account, or to look at all, with one fresh token that is never refreshed.
-        `before`: asked ahead of every mutating call; it keeps the pace. `worker`: a name that no other service has; each
+        `pace`: asked ahead of every mutating call. `worker`: a name that no other service has; each
         activation adds a number of its own. `claim`: how long an activation that says nothing holds its record.
         """
         self.installation = installation
@@ -63,7 +63,7 @@ class Service:
         self._claim = claim
         self._unique_ids: dict[str, str] = {}
         self._make_world = make_world
-        self._before = before
+        self._pace = pace
 
     # --- reading ---
 
@@ -202,18 +202,9 @@ class Service:
 
     def run(self, record_id: str, laps: Laps) -> Iterator[Record]:
         """Each saved state of this record, as far as the budget reaches, with suspension and pace asked before every write."""
-        record = self.record(record_id)
-        credential = record.order.credential
-        saving = isinstance(record.state, Reenabling)  # who suspends in an emergency still gets the key back
-
-        def before(sending: Sending) -> None:
-            if sending.neighbour != "books" and not saving and (held := suspended(self.store, credential)):
-                raise Halted(held)
-            self._before(sending)
-
-        world = guarded(self._make_world(credential), before)
+        credential = self.record(record_id).order.credential
         worker = f"{self._worker}:{next(self._activations)}"
-        yield from run(record_id, world, self.store, laps, worker, self._claim)
+        yield from run(record_id, self._make_world(credential), self.store, laps, worker, self._claim, self._pace)
 
     def due(self, now: datetime) -> tuple[str, ...]:
         """Ids of records that should be carried on now."""

@@ -5,6 +5,7 @@ way and is no fence: what counts is the revision. Implementations are in `rotato
 one list of promises that each of them is held to.
 """
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -53,6 +54,14 @@ class Suspension(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
 
 
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker must know before each write: whose the record is, at which revision, and who stopped automation."""
+
+    claimed_by: str
+    revision: int
+    suspensions: tuple[Suspension, ...]
+
+
 class Store(Protocol):
     """Where records live. Each method is one transaction.
 
@@ -87,6 +96,10 @@ class Store(Protocol):
 
     def replace(self, envelope: Envelope, *, revision: int) -> Envelope | None:
         """As save, without a claim: for acts of people and withdrawals. A claim stays; its holder's next save is lost."""
+        ...
+
+    def standing(self, record_id: str, subjects: Collection[str]) -> Standing | None:
+        """How the record stands, with the suspensions of these subjects, at one moment; None when there is no record."""
         ...
 
     def extend(self, record_id: str, worker: str, until: datetime) -> bool:

@@ -12,11 +12,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from rotator.errors import Halted, RotatorError
-from rotator.guard import Sending
+from rotator.errors import RotatorError
 from rotator.key import Email
 from rotator.ledger import Ledger
 from rotator.neighbours import Neighbours
+from rotator.pace import Pace
 from rotator.record import Place, Record
 from rotator.runbook import CLAIM
 from rotator.service import Service
@@ -26,9 +26,6 @@ from rotator.world import Staging, Usage, World
 
 if TYPE_CHECKING:
     from rotator.stores.firestore import FirestoreStore
-
-PATIENT = timedelta(seconds=30)
-"""A write slot that is further away is waited for in the record, not in the process."""
 
 STEP = timedelta(seconds=60)
 """A step that began at the end of a budget ends within so long: some calls of twenty seconds, and a wait for a write slot."""
@@ -56,15 +53,14 @@ class Wired(Neighbours):
         """Open the store; connect nothing. `sleep` waits for write slots; `claim`: see Service (None: as `claim_of` says)."""
         super().__init__(settings)
         self.store = opened(self)
-        self._sleep = sleep
-        self._pace = {garden.name: garden.entries_per_second for garden in settings.garden}
+        per_second = {garden.name: garden.entries_per_second for garden in settings.garden}
         self.service = Service(
             installation=settings.installation,
             charges=self.charges,
             places=self.places,
             store=self.store,
             make_world=self.world,
-            before=self.pace,
+            pace=Pace(self.store, per_second, self.clock.now, sleep),
             worker=f"{os.uname().nodename}:{os.getpid()}:{LIFE}:{secrets.token_hex(4)}",
             claim=claim or claim_of(settings),
         )
@@ -108,17 +104,6 @@ class Wired(Neighbours):
             except RotatorError:
                 continue  # a refusal carries a Date as well; whoever needs this Garden will say what is wrong
             return
-
-    def pace(self, sending: Sending) -> None:
-        """The call may be sent: its write slot has come. Raises: Halted when the slot is too far away to wait here."""
-        if not sending.entries:
-            return
-        now = self.clock.now()
-        slot = self.store.reserve(sending.garden, sending.entries, now, self._pace[sending.garden])
-        if slot - now > PATIENT:
-            raise Halted(f"the write slots of Garden {sending.garden} are taken", until=slot)
-        if slot > now:
-            self._sleep((slot - now).total_seconds())
 
     def release_dead(self) -> None:
         """Claims that died with their process on this machine are released, so that nobody waits for their end.

@@ -7,14 +7,14 @@ and each line of history stand for themselves. Times are Firestore's own, to the
 """
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import msgspec
 
 from rotator.errors import Transient
-from rotator.store import HISTORY, Entry, Envelope, Suspension
+from rotator.store import HISTORY, Entry, Envelope, Standing, Suspension
 from rotator.stores import firestore_layout as layout
 from rotator.stores.firestore_wire import Document, LostRace, Unclear, Wire, value
 
@@ -97,6 +97,19 @@ class FirestoreStore:
     def replace(self, envelope: Envelope, *, revision: int) -> Envelope | None:
         """See Store."""
         return self._change(envelope.id, lambda found: layout.changed(found, envelope) if found.revision == revision else None)
+
+    def standing(self, record_id: str, subjects: Collection[str]) -> Standing | None:
+        """See Store."""
+        path = layout.path(layout.RECORDS, record_id)
+        paths = (path, *(layout.path(layout.SUSPENSIONS, subject) for subject in subjects))
+        wanted = ("claimed_by", "revision", *Suspension.__struct_fields__)
+        found = self._again(lambda: self._wire.get_all(paths, wanted, f"asking how {record_id} stands"))
+        stops = [Suspension(**dict(each.fields)) for each in found if each.path != path]
+        stops.sort(key=lambda stop: (stop.at, stop.subject))
+        for document in found:
+            if document.path == path:
+                return Standing(**dict(document.fields), suspensions=tuple(stops))
+        return None
 
     def extend(self, record_id: str, worker: str, until: datetime) -> bool:
         """See Store."""

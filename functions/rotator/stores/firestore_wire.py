@@ -81,14 +81,21 @@ class Wire:
         while True:
             asked = {**query, "limit": PAGE, **({"startAt": cursor} if cursor else {})}
             _, answer = self._send("POST", url, {"structuredQuery": asked}, what)
-            if (broken := next((each["error"] for each in answer if "error" in each), None)) is not None:
-                # The stream failed after its 200 was out: what came is no page, and a short page would pass for the last one.
-                raise Unclear(f"{what} in Firestore: the answer broke off ({broken.get('status', '')}); tried again later")
+            _check_whole(answer, what)
             found = [_document(each["document"], self._root) for each in answer if "document" in each]
             yield from found
             if len(found) < PAGE:
                 return
             cursor = {"values": [self._cursor(order, found[-1]) for order in query["orderBy"]], "before": False}
+
+    def get_all(self, paths: Sequence[str], fields: Sequence[str], what: str) -> tuple[Document, ...]:
+        """Those of these documents that there are, all as at one moment, in any order, with these fields only."""
+        body = {"documents": [self.name(path) for path in paths], "mask": {"fieldPaths": list(fields)}}
+        _, answer = self._send("POST", f"{self._url}:batchGet", body, what)
+        _check_whole(answer, what)
+        if len(answer) != len(paths):
+            raise Unclear(f"{what} in Firestore: {len(answer)} answers for {len(paths)} documents; tried again later")
+        return tuple(_document(each["found"], self._root) for each in answer if "found" in each)
 
     def close(self) -> None:
         """Every connection is closed."""
@@ -157,6 +164,12 @@ class Wire:
     @staticmethod
     def _no_database(data: bytes) -> bool:
         return b"database" in data and b"does not exist" in data
+
+
+def _check_whole(answer: Sequence[Mapping[str, Any]], what: str) -> None:
+    """It is whole. Raises: Unclear when the stream failed after its 200 was out: half of it would pass for all there is."""
+    if (broken := next((each["error"] for each in answer if "error" in each), None)) is not None:
+        raise Unclear(f"{what} in Firestore: the answer broke off ({broken.get('status', '')}); tried again later")
 
 
 def _status(data: bytes) -> str:

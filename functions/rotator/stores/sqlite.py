@@ -9,13 +9,13 @@ text, and a person with the sqlite3 shell can read them.
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from rotator.store import HISTORY, Entry, Envelope, Suspension
+from rotator.store import HISTORY, Entry, Envelope, Standing, Suspension
 from rotator.stores import sqlite_file
 
 SELECT = "SELECT id, credential, kind, revision, wake_at, attempts, claimed_by, claimed_until, unfinished, body FROM envelope"
@@ -91,6 +91,21 @@ class SqliteStore:
             envelope,
         )
 
+    def standing(self, record_id: str, subjects: Collection[str]) -> Standing | None:
+        """See Store."""
+        wanted = ", ".join("?" * len(subjects))
+        found = self._read(
+            # One statement reads at one moment; what is put in is question marks.
+            "SELECT claimed_by, revision, subject, who, why, since FROM envelope"  # noqa: S608
+            f" LEFT JOIN suspension ON subject IN ({wanted}) WHERE id = ? ORDER BY since, subject",
+            *subjects,
+            record_id,
+        )
+        if not found:
+            return None
+        stops = tuple(_suspension(row[2:]) for row in found if row[2] is not None)
+        return Standing(claimed_by=found[0][0], revision=found[0][1], suspensions=stops)
+
     def extend(self, record_id: str, worker: str, until: datetime) -> bool:
         """See Store."""
         claimed = "claimed_until = ? WHERE id = ? AND claimed_by = ? AND claimed_by <> ''"
@@ -129,7 +144,7 @@ class SqliteStore:
     def suspensions(self) -> tuple[Suspension, ...]:
         """See Store."""
         found = self._read("SELECT subject, who, why, since FROM suspension ORDER BY since, subject")
-        return tuple(Suspension(subject=subject, by=who, why=why, at=_parsed(since)) for subject, who, why, since in found)
+        return tuple(map(_suspension, found))
 
     def reserve(self, garden: str, entries: int, now: datetime, per_second: float) -> datetime:
         """See Store."""
@@ -195,6 +210,11 @@ def _envelope(row: tuple[Any, ...]) -> Envelope:
         unfinished=bool(unfinished),
         body=body,
     )
+
+
+def _suspension(row: tuple[Any, ...]) -> Suspension:
+    subject, who, why, since = row
+    return Suspension(subject=subject, by=who, why=why, at=_parsed(since))
 
 
 def _text(at: datetime | None) -> str | None:
