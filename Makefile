@@ -58,7 +58,7 @@ chaos: $(VENV)/run          ## doors killed at random while a fleet rotates; ROU
 
 test-real: $(VENV)/dev      ## the tests on the real API servers (needs Go; builds ten minutes, once); never skipped here
 	@$(BIN)/python -m real_garden.build >/dev/null
-	@ROTATOR_REQUIRE_REAL=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m real --timeout=600 tests
+	@ROTATOR_REQUIRE_REAL=1 $(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder -m real --timeout=600 tests
 
 check: $(VENV)/dev          ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check functions tests
