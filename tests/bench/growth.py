@@ -81,13 +81,13 @@ def main() -> None:
     one, many = found[1, 10], found[100, 10]
     growth = requests(many) / 100 / requests(one)
     shoots = requests(found[1, 10_000]) / requests(one)
-    flat = (found[1, 10_000][0] - one[0]) / 9_990 / ((found[1, 1000][0] - one[0]) / 990)
+    flat = found[1, 10_000][0] / found[1, 1000][0] / 10
     print(f"per credential, at 100 of those at 1: {growth:.2f} times the requests")
     print(
         f"per Shoot, at 10,000 of those at 1,000: {flat:.2f} times the seconds; {shoots:.2f} times the requests of ten Shoots"
     )
     figures.put("growth_per_credential", value=growth, unit="requests at 100 : at 1", goal=1.1, met=growth <= 1.1)
-    figures.put("growth_per_shoot", value=flat, unit="s at 10,000 : at 1,000", goal=1.1, met=flat <= 1.1)
+    figures.put("growth_per_shoot", value=flat, unit="s per Shoot at 10,000 : at 1,000", goal=1.1, met=flat <= 1.1)
     figures.put("growth_per_shoot_ms", value=(found[1, 10_000][0] - one[0]) * 1e3 / 9_990, unit="ms per Shoot")
 
 
