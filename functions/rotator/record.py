@@ -4,7 +4,9 @@ An order is what was asked and never changes. A record is where it stands. Evide
 state, per block, per act of a person, with what each gate saw.
 """
 
+import re
 from datetime import datetime
+from typing import Literal
 
 import msgspec
 
@@ -185,6 +187,11 @@ def rotation_id(base: str, sequence: int) -> str:
 def retirement_id(base: str, public_key: PublicKey, number: int) -> str:
     """As rotation_id; `number` counts the retirements of this key, because a withdrawn one may come again."""
     return f"{base}-k{public_key[:8]}-{number}"
+
+
+def saga(record_id: str) -> Literal["rotation", "retirement"]:
+    """What the record of this id is: who makes keys and who takes keys away may be two identities."""
+    return "rotation" if re.search(r"-r[0-9]+$", record_id) else "retirement"
 
 
 def encode(record: Record) -> bytes:

@@ -13,6 +13,7 @@ import msgspec
 
 from rotator.clients import calls
 from rotator.errors import Permanent, RotatorError, TokenExpired, Transient
+from rotator.record import saga
 
 MOST = 1000
 """Messages of one request, by Pub/Sub's limit."""
@@ -85,5 +86,6 @@ class Topic:
 
 
 def _message(record_id: str) -> dict[str, object]:
+    """`saga` is what subscriptions filter by, where those who make keys and those who take them away are two identities."""
     data = msgspec.json.encode({"schema": "registry-key-rotator/v1", "kind": WAKE, "record": record_id})
-    return {"data": base64.b64encode(data).decode("ascii"), "attributes": {"kind": WAKE, "record": record_id}}
+    return {"data": base64.b64encode(data).decode("ascii"), "attributes": {"kind": WAKE, "saga": saga(record_id)}}

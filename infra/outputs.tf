@@ -1,0 +1,22 @@
+output "next" {
+  description = "What to do now, in order."
+  value       = <<-EOT
+    1. The Garden side, for each project namespace:    rotator rbac GARDEN/NAMESPACE | kubectl apply -f -
+       (who we are to a Garden with google_audience:   ${join(", ", [for each in google_service_account.this : each.email])})
+    2. Is everything there?                            ROTATOR_FIRESTORE=${local.environment.ROTATOR_FIRESTORE} rotator doctor
+    3. The first look:                                 gcloud scheduler jobs run ${google_cloud_scheduler_job.schedule.name} --project ${var.project} --location ${var.region}
+    4. What it found:                                  gcloud logging read 'jsonPayload.kind="credential"' --project ${var.project} --freshness 10m
+    5. The first rotation by hand:                     curl -H "Authorization: Bearer $(gcloud auth print-identity-token)" -H 'Content-Type: application/json' \
+                                                         ${google_cloudfunctions2_function.this["api"].service_config[0].uri}/rotations -d '{"credential": "...", "reason": "the first one"}'
+  EOT
+}
+
+output "identities" {
+  description = "The service accounts of this installation, by what they do."
+  value       = { for who, each in google_service_account.this : who => each.email }
+}
+
+output "environment" {
+  description = "For the command on your machine: it reads the same books."
+  value       = local.environment
+}

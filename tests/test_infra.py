@@ -1,0 +1,171 @@
+"""What `infra/` promises, read from its files: the provider's schema, least privilege, and the same names as in the program."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rotator import permission
+from rotator.record import retirement_id, rotation_id, saga
+from rotator.staged import LABEL, secret_id
+from rotator.stores.firestore_layout import INDEXES, TTL, UNINDEXED
+from terraform_files import INFRA, ROOT, Folder, faults, read
+
+FOLDER = read()
+EXAMPLES = sorted(path.parent for path in (INFRA / "examples").glob("*/main.tf"))
+
+
+def test_the_provider_knows_every_type_argument_and_block() -> None:
+    assert faults(FOLDER) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"acl_deadline_seconds": 600}, "no argument acl_deadline_seconds"),
+        ({"push_config": [{"endpoint": "x"}]}, "push_config: no argument endpoint"),
+        ({"push_config": [{}]}, "push_config: push_endpoint is missing"),
+        ({"push_config": "x"}, "push_config: a block, not an argument"),
+        ({"filter": [{}]}, "filter: an argument, not a block"),
+        ({"expiration_policy": [{"ttl": ""}] * 2}, "expiration_policy: 2 times, at most 1"),
+        ({"topic": None}, "topic is missing"),
+    ],
+)
+def test_the_check_can_fail(change: dict[str, Any], said: str) -> None:
+    good = FOLDER.of("google_pubsub_subscription")["push"]
+    changed = {name: value for name, value in {**good, **change}.items() if value is not None}
+
+    found = faults(Folder({("google_pubsub_subscription", "push"): changed}, {}, {}, {}, {}, {}))
+
+    assert any(said in line for line in found)
+
+
+def test_no_private_key_can_come_into_the_state() -> None:
+    assert {kind for kind, _ in FOLDER.resources} & {
+        "google_service_account_key",
+        "google_secret_manager_secret_version",
+    } == set()
+    assert not any("ttl" in body or "expire_time" in body for body in FOLDER.of("google_secret_manager_secret").values())
+
+
+def test_each_identity_has_what_its_work_needs_and_no_more() -> None:
+    keys = {right.name: right.writes for right in permission.on_resource("account")}
+    reads = {name for name, writes in keys.items() if not writes}
+    granted = {who: set(names) for who, names in FOLDER.locals["on_keys"].items()}
+
+    assert granted["reader"] == reads
+    assert granted["minter"] == reads | {"iam.serviceAccountKeys.create"}
+    assert granted["revoker"] | granted["minter"] == set(keys)
+    assert (granted["revoker"] & granted["minter"]) == reads
+    assert set(FOLDER.locals["on_staging"]) == {right.name for right in permission.on_resource("secret")}
+    assert FOLDER.of("google_project_iam_custom_role")["usage"]["permissions"] == ["monitoring.timeSeries.list"]
+
+
+def test_rights_on_keys_are_bound_to_accounts_and_never_to_projects() -> None:
+    bound = {name: body["role"] for name, body in FOLDER.of("google_project_iam_member").items()}
+
+    assert bound == {
+        "usage": "${google_project_iam_custom_role.usage[each.key].name}",
+        "books": "roles/datastore.user",
+    }
+    assert "condition" in FOLDER.of("google_project_iam_member")["books"]
+    assert FOLDER.of("google_service_account_iam_member")["keys"]["role"].startswith("${google_project_iam_custom_role.keys[")
+
+
+def test_every_subscription_stays_and_gives_up_to_a_person() -> None:
+    longest = max(each["timeout"] for each in FOLDER.locals["functions"].values())
+    subscriptions = FOLDER.of("google_pubsub_subscription")
+
+    assert all(body["expiration_policy"] == [{"ttl": ""}] for body in subscriptions.values())
+    assert subscriptions["push"]["ack_deadline_seconds"] > longest
+    assert subscriptions["push"]["dead_letter_policy"][0]["dead_letter_topic"] == "${google_pubsub_topic.dead.id}"
+    assert subscriptions["push"]["push_config"][0]["oidc_token"][0]["audience"]
+    assert subscriptions["push"]["retry_policy"]
+
+
+def test_events_are_secret_manager_saying_rotate_or_anybody_elses() -> None:
+    wanted = 'attributes.eventType = "SECRET_ROTATE" OR NOT attributes:eventType'
+
+    assert FOLDER.locals["deliveries"]["events"]["filter"].replace("\\", "") == wanted
+
+
+def test_a_wake_up_reaches_the_identity_that_may_do_the_work() -> None:
+    """The filters split on an attribute that the program sets by the record's id."""
+    filters = {name: each["filter"].replace("\\", "") for name, each in FOLDER.locals["deliveries"].items()}
+
+    assert filters["retire"] == f'attributes.saga = "{saga(retirement_id("puller-acme-prod", "c0ffee" * 8, 1))}"'  # type: ignore[arg-type]
+    assert filters["rotate"] == f"NOT {filters['retire']}"
+    assert saga(rotation_id("puller-acme-prod", 7)) == "rotation"
+    assert FOLDER.locals["functions"]["rotate"]["who"] == "minter"
+    assert FOLDER.locals["functions"]["retire"]["who"] == "revoker"
+
+
+def test_firestore_has_the_indexes_that_the_queries_need() -> None:
+    made = [tuple(field["field_path"] for field in body["fields"]) for body in FOLDER.of("google_firestore_index").values()]
+    fields = FOLDER.of("google_firestore_field")
+    plain = {(each["collection"], each["field"]) for each in fields["unindexed"]["for_each"].values()}
+    ends = fields["history_ends"]
+
+    assert sorted(made) == sorted(INDEXES)
+    assert (ends["collection"], ends["field"]) == TTL
+    assert {"ttl_config", "index_config"} <= set(ends)
+    assert plain | {TTL} == set(UNINDEXED)
+
+
+def test_staged_keys_lie_where_the_program_looks_for_them() -> None:
+    staging = FOLDER.of("google_secret_manager_secret")["staging"]
+
+    assert staging["secret_id"] == secret_id("${each.key}")
+    assert list(staging["labels"]) == [LABEL]
+    assert staging["lifecycle"] == [{"ignore_changes": ["${rotation}"]}]  # Secret Manager moves it, and so do we
+
+
+def test_every_function_is_an_entry_point_and_every_fact_is_read() -> None:
+    main = (ROOT / "functions" / "main.py").read_text(encoding="utf-8")
+    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "functions" / "rotator").rglob("*.py"))
+
+    assert {each["entry"] for each in FOLDER.locals["functions"].values()} == set(
+        re.findall(r"^def (\w+)\(", main, re.MULTILINE)
+    )
+    assert [name for name in FOLDER.locals["environment"] if f'"{name}"' not in code] == []
+
+
+def test_nobody_without_a_name_calls_anything() -> None:
+    text = "".join(path.read_text(encoding="utf-8") for path in INFRA.glob("*.tf") if path.name != "variables.tf")
+
+    assert "allUsers" not in text
+    assert "allAuthenticatedUsers" not in text
+
+
+def test_every_variable_and_output_is_described() -> None:
+    for named in (FOLDER.variables, FOLDER.outputs):
+        assert [name for name, body in named.items() if not body.get("description")] == []
+    unused = [name for name in FOLDER.variables if not used(f"var.{name}")]
+    assert unused == []
+
+
+def used(word: str) -> bool:
+    """Some file other than the one that declares it has the word."""
+    texts = [path.read_text(encoding="utf-8") for path in INFRA.glob("*.tf") if path.name != "variables.tf"]
+    return any(re.search(rf"\b{re.escape(word)}\b", text) for text in texts)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
+def test_an_example_sets_what_must_be_set_and_nothing_unknown(example: Path) -> None:
+    (given,) = read(example).modules.values()
+    needed = {name for name, body in FOLDER.variables.items() if "default" not in body}
+
+    assert set(given) - {"source"} <= set(FOLDER.variables)
+    assert needed <= set(given)
+
+
+def test_the_files_are_formatted() -> None:
+    terraform = shutil.which("terraform")
+    if terraform is None:
+        pytest.skip("no terraform here; get it: https://developer.hashicorp.com/terraform/install")
+    done = subprocess.run([terraform, "fmt", "-check", "-recursive", INFRA], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout) == (0, "")
