@@ -61,14 +61,14 @@ test-real: $(VENV)/dev      ## the tests on the real API servers (needs Go; buil
 	@ROTATOR_REQUIRE_REAL=1 $(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder -m real --timeout=600 tests
 
 check: $(VENV)/dev          ## format, lint, types, import contracts
-	@$(BIN)/ruff format --check functions tests
-	@$(BIN)/ruff check functions tests
+	@$(BIN)/ruff format --check functions infra tests
+	@$(BIN)/ruff check functions infra tests
 	@$(BIN)/mypy
 	@cd functions && ../$(BIN)/lint-imports --config ../pyproject.toml --no-cache
 
 format: $(VENV)/dev         ## mend what can be mended by machine
-	@$(BIN)/ruff check --fix-only --quiet functions tests
-	@$(BIN)/ruff format functions tests
+	@$(BIN)/ruff check --fix-only --quiet functions infra tests
+	@$(BIN)/ruff format functions infra tests
 
 bench: $(VENV)/dev          ## measurements, each against its floor
 	@$(BIN)/python -m bench

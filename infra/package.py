@@ -1,8 +1,8 @@
 """One archive for all functions: the program, its pinned requirements, bytecode, and your rotator.toml.
 
-Run: python3 infra/package.py --config rotator.toml --out build/rotator.zip. The same input gives the same bytes, so its hash tells
-whether anything changed. Bytecode of our own modules goes in when this Python is the functions' (PYTHON): a cold start without it
-takes three times as long; the platform's build makes that of the packages.
+Run: python3 infra/package.py --config rotator.toml --out build/rotator.zip. The same input gives the same bytes, so its hash
+tells whether anything changed. Bytecode of our own modules goes in when this Python is the functions' (PYTHON): a cold start
+without it takes three times as long; the platform's build makes that of the packages.
 """
 
 import argparse
@@ -32,7 +32,9 @@ def files(config: Path) -> Iterator[tuple[str, bytes]]:
             if path.suffix == ".py" and sys.version_info[:2] == PYTHON:
                 compiled = Path(folder) / "one.pyc"
                 mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
-                py_compile.compile(str(path), str(compiled), f"/workspace/{name.as_posix()}", doraise=True, invalidation_mode=mode)
+                py_compile.compile(
+                    str(path), str(compiled), f"/workspace/{name.as_posix()}", doraise=True, invalidation_mode=mode
+                )
                 tag = sys.implementation.cache_tag
                 yield (name.parent / "__pycache__" / f"{name.stem}.{tag}.pyc").as_posix(), compiled.read_bytes()
         yield "rotator.toml", config.read_bytes()
@@ -56,7 +58,9 @@ def main() -> int:
             entry.external_attr = 0o644 << 16
             entry.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(entry, content)
-    compiled = "with bytecode" if sys.version_info[:2] == PYTHON else f"without bytecode: this is no Python {PYTHON[0]}.{PYTHON[1]}"
+    compiled = (
+        "with bytecode" if sys.version_info[:2] == PYTHON else f"without bytecode: this is no Python {PYTHON[0]}.{PYTHON[1]}"
+    )
     print(f"{given.out}: {given.out.stat().st_size // 1024} KiB, {compiled}")
     return 0
 

@@ -120,7 +120,7 @@ def test_staged_keys_lie_where_the_program_looks_for_them() -> None:
 
     assert staging["secret_id"] == secret_id("${each.key}")
     assert list(staging["labels"]) == [LABEL]
-    assert staging["lifecycle"] == [{"ignore_changes": ["${rotation}"]}]  # Secret Manager moves it, and so do we
+    assert staging["lifecycle"] == [{"ignore_changes": ["rotation"]}]  # Secret Manager moves it, and so do we
 
 
 def test_every_function_is_an_entry_point_and_every_fact_is_read() -> None:
