@@ -4,7 +4,7 @@
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -50,7 +50,9 @@ class Neighbours:
         """The client of this Garden. Raises: Invalid, Permanent."""
         with self._making:
             if settings.name not in self._gardens:
-                self._gardens[settings.name] = _garden(settings, self.clock, loopback_only=self.settings.sandbox is not None)
+                self._gardens[settings.name] = _garden(
+                    settings, self.clock, self.identity, loopback_only=self.settings.sandbox is not None
+                )
             return self._gardens[settings.name]
 
     def lines(self) -> "Lines":
@@ -72,6 +74,14 @@ class Neighbours:
         if sandbox:
             return token.AccessToken(token.from_metadata(http, sandbox.http.removeprefix("http://").rstrip("/"), self.clock))
         return token.AccessToken(token.from_google(http, self.clock))
+
+    def identity(self, audience: str) -> Callable[[], str]:
+        """Gives identity tokens for this audience."""
+        from rotator.clients import token
+
+        sandbox = self.settings.sandbox
+        address = sandbox.http.removeprefix("http://").rstrip("/") if sandbox else token.METADATA
+        return token.identity(self.lines().http, address, audience)
 
     def bearer(self) -> "Bearer":
         """Tokens for what burns nothing, the books and the messages: renewed when they grow old."""
@@ -155,7 +165,9 @@ class Lines:
             channel.close()
 
 
-def _garden(settings: GardenSettings, clock: ServerClock, *, loopback_only: bool) -> "KubernetesGarden":
+def _garden(
+    settings: GardenSettings, clock: ServerClock, identity: Callable[[str], Callable[[], str]], *, loopback_only: bool
+) -> "KubernetesGarden":
     from rotator.clients.garden import KubernetesGarden, Login
     from rotator.clients.garden.login import from_file
 
@@ -165,6 +177,8 @@ def _garden(settings: GardenSettings, clock: ServerClock, *, loopback_only: bool
         login = Login.server(settings.server, settings.ca_file, settings.token.reveal)
     elif settings.token_file is not None:
         login = Login.server(settings.server, settings.ca_file, from_file(settings.token_file))
+    elif settings.google_audience:
+        login = Login.server(settings.server, settings.ca_file, identity(settings.google_audience))
     else:
         raise Invalid((f"garden {settings.name}: it has neither a kubeconfig nor a token",))
     host = str(login.configuration.host)

@@ -28,7 +28,7 @@ installation = "acme-caches"
 
 [[garden]]
 name = "live"
-kubeconfig = "~/.kube/garden-live.yaml"    # or server = "https://...", with token_file or token_env, and ca_file
+kubeconfig = "~/.kube/garden-live.yaml"    # or server = "https://...", ca_file, and token_file, token_env or google_audience
 namespaces = ["garden-acme"]               # the project namespaces to look at
 
 # Only service accounts that are listed here are ever touched.
@@ -61,6 +61,7 @@ Address = Annotated[
         'a service account, like "puller@acme-prod.iam.gserviceaccount.com"',
     ),
 ]
+Audience = Annotated[str, Form(r"[!-~]{1,200}", 'what the Garden expects as audience, like "gardener-live"')]
 Server = Annotated[
     str,
     Form(settings_rules.SERVER, 'the address of an API server, like "https://api.garden.example"', shown=False),
@@ -102,6 +103,7 @@ class GardenSettings(msgspec.Struct, frozen=True, kw_only=True):
     ca_file: Path | None = None
     token_file: Path | None = None
     token: Token | None = msgspec.field(default=None, name="token_env")
+    google_audience: Audience = ""
     entries_per_second: float = 1.0
 
 

@@ -29,6 +29,8 @@ class Metadata:
         """Seconds a new access token lives."""
         self.reuses_tokens = True
         """Whether the same token is handed out until its last five minutes."""
+        self.identity: Callable[[str], str] | None = None
+        """Gives an identity token for an audience; None: the machine has no identity."""
         self._access = access
         self._clock = clock
         self._principal = principal
@@ -48,6 +50,7 @@ class Metadata:
         for account in ("default", self._principal):
             base = f"/instance/service-accounts/{account}"
             pages[f"{base}/token"] = self._fresh_token
+            pages[f"{base}/identity"] = lambda: self._identity(request)
             pages[f"{base}/email"] = lambda: _text(self._principal)
             pages[base] = self._account
         pages["/project/project-id"] = lambda: _text(self._project)
@@ -58,6 +61,14 @@ class Metadata:
 
     def _account(self) -> Answer:
         return as_json(200, {"aliases": ["default"], "email": self._principal, "scopes": [_SCOPE]}, _FLAVOR)
+
+    def _identity(self, request: Request) -> Answer:
+        audiences = request.query.get("audience", [])
+        if len(audiences) != 1:
+            return Answer(400, b"non-empty audience parameter required", _FLAVOR)
+        if self.identity is None:
+            return Answer(404, b"Not Found", _FLAVOR)
+        return _text(self.identity(audiences[0]))
 
     def _fresh_token(self) -> Answer:
         token = self._token

@@ -20,6 +20,8 @@ from rotator.errors import Permanent, RotatorError, Transient
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 LOGIN = "gcloud auth application-default login"
+METADATA = "metadata.google.internal"
+INTERNAL_SERVER_ERROR = 500
 LONGEST = timedelta(hours=12)
 """A token that does not tell its end is taken for one of the longest that an organisation can allow."""
 
@@ -98,6 +100,32 @@ class _Issued(msgspec.Struct):
 
     access_token: str
     expires_in: float
+
+
+def identity(http: httpx.Client, address: str, audience: str) -> Callable[[], str]:
+    """Gives an OpenID token of the machine's own identity for this audience: how a Garden knows us without a stored token.
+
+    Source: https://cloud.google.com/run/docs/authenticating/service-to-service (metadata server). Raises: Transient, Permanent.
+    """
+    query = {"audience": audience, "format": "full"}
+
+    def ask() -> str:
+        url = f"http://{address}{_DEFAULT}/identity"
+        answer = http.get(url, params=query, headers={"Metadata-Flavor": "Google"})
+        return answer.raise_for_status().text.strip()
+
+    def meaning(fault: Exception) -> RotatorError | None:
+        what = f"getting an identity token for the audience {audience}"
+        if isinstance(fault, httpx.HTTPStatusError) and fault.response.status_code < INTERNAL_SERVER_ERROR:
+            said = f"the metadata server says {fault.response.status_code}"
+            why = f"{said}; google_audience works where the program has an identity"
+            return Permanent(f"{what}: {why}", code="garden-token", next_command="rotator retry")
+        if isinstance(fault, httpx.TransportError):
+            why = f"no metadata server at {address} ({type(fault).__name__}); elsewhere than on Google Cloud use token_file"
+            return Transient(f"{what}: {why}")
+        return Transient(f"{what}: {type(fault).__name__}; tried again later") if isinstance(fault, httpx.HTTPError) else None
+
+    return lambda: calls.call(ask, meaning, repeat=True)
 
 
 def from_metadata(http: httpx.Client, address: str, clock: ServerClock) -> Source:
