@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from rotator import permission
+from rotator import permission, settings
 from rotator.record import retirement_id, rotation_id, saga
 from rotator.staged import LABEL, secret_id
 from rotator.stores.firestore_layout import INDEXES, TTL, UNINDEXED
@@ -169,3 +170,42 @@ def test_the_files_are_formatted() -> None:
     done = subprocess.run([terraform, "fmt", "-check", "-recursive", INFRA], capture_output=True, text=True, check=False)
 
     assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_terraform_takes_it_and_its_own_tests_pass(tmp_path: Path) -> None:
+    """Where a google provider is at hand: installed, or a `dev_overrides` folder in the CLI configuration."""
+    terraform = shutil.which("terraform")
+    if terraform is None:
+        pytest.skip("no terraform here; get it: https://developer.hashicorp.com/terraform/install")
+    shutil.copytree(INFRA, tmp_path / "infra")
+
+    def said(command: str) -> subprocess.CompletedProcess[str]:
+        words = [terraform, f"-chdir={tmp_path / 'infra'}", command, "-no-color"]
+        return subprocess.run(words, capture_output=True, text=True, check=False)
+
+    valid = said("validate")
+    if "provider" in valid.stderr and "Missing required provider" in valid.stderr:
+        pytest.skip("no google provider here; terraform init fetches one")
+    tested = said("test")
+
+    assert valid.returncode == 0, valid.stderr
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
+def test_the_container_is_a_way_without_functions(tmp_path: Path) -> None:
+    """Its settings can be loaded as they stand, it names what the program reads, and it may do little on its own cluster."""
+    documents = {
+        each["kind"]: each for each in yaml.safe_load_all((INFRA / "kubernetes/rotator.yaml").read_text(encoding="utf-8"))
+    }
+    config = tmp_path / "rotator.toml"
+    config.write_text(documents["ConfigMap"]["data"]["rotator.toml"], encoding="utf-8")
+    spec = documents["Deployment"]["spec"]
+    (container,) = spec["template"]["spec"]["containers"]
+    environment = {each["name"]: each["value"] for each in container["env"]}
+
+    assert settings.load(config, {}).account[0].policy.mode == "observe"
+    assert set(environment) == {"ROTATOR_CONFIG", "ROTATOR_STATE"}
+    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+    assert container["args"] == ["rotator", "run"]
+    assert spec["template"]["spec"]["automountServiceAccountToken"] is False
+    assert container["securityContext"]["readOnlyRootFilesystem"]

@@ -13,8 +13,40 @@ from typing import Literal
 
 import msgspec
 
+from rotator.health import Health
+from rotator.health import line as words
 from rotator.record import Blocked, Record, Wait
 from rotator.states import name_of
+
+FIELDS = {
+    "kind": "credential, schedule or transition; other lines have none",
+    "door": "schedule, worker, events or api",
+    "record": "id of the rotation or retirement; also the line's operation in Cloud Logging",
+    "saga": "rotation or retirement",
+    "credential": "address of the service account",
+    "state": "of the record, as `rotator explain` tells them",
+    "revision": "of the record: rises with each saved step",
+    "until": "when a waiting record goes on",
+    "why": "what is waited for, what blocks, or the reason that a person gave",
+    "blocked_code": "why a person is needed, as `rotator explain` tells the codes",
+    "next_command": "what goes on from there",
+    "mode": "of the credential's policy",
+    "keys": "user-managed keys of the account, whoever made them",
+    "orphaned": "keys of ours that nothing wants",
+    "blocked": "records of the credential that need a person",
+    "key_age_days": "of the oldest key that works and that Shoots or a record are about",
+    "over_age": "that key is older than the policy's max_age",
+    "expires_in_days": "until the first key in use ends; null: none ends",
+    "safe_until": "when that is",
+    "began": "ids of records that began",
+    "woken": "how many records were woken",
+    "message_id": "of the Pub/Sub message",
+    "outcome": "what came of an event",
+    "action": "what a person did through the api",
+    "by": "who",
+    "subject": "a credential, or * for everything",
+}
+"""What a line may carry beside severity and message, for metrics and alerts. A test holds it to the code and to infra/."""
 
 Severity = Literal["DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL"]
 
@@ -52,20 +84,26 @@ def transition(record: Record) -> None:
     rest = record.rest
     state = name_of(record.state)
     fields: dict[str, object] = {
+        "kind": "transition",
         "record": record.id,
-        "kind": record.kind,
+        "saga": record.kind,
         "credential": record.order.credential,
         "state": state,
         "revision": record.revision,
     }
     if isinstance(rest, Blocked):
-        fields |= {"code": rest.code, "why": rest.why, "next_command": rest.next_command}
+        fields |= {"blocked_code": rest.code, "why": rest.why, "next_command": rest.next_command}
         line("ERROR", f"{record.id} {state} is blocked ({rest.code}): {rest.why[0] if rest.why else ''}", **fields)
     elif isinstance(rest, Wait):
         fields |= {"until": rest.until, "why": rest.why}
         line("INFO", f"{record.id} {state} waits: {rest.why[0] if rest.why else ''}", **fields)
     else:
         line("NOTICE", f"{record.id} is {state}", **fields)
+
+
+def health(found: Health) -> None:
+    """A line that alarms are set on."""
+    line("INFO", words(found), kind="credential", **msgspec.structs.asdict(found))
 
 
 def _clean(value: object) -> object:

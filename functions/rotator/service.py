@@ -9,6 +9,7 @@ import msgspec
 from rotator import books, due, inventory, orders
 from rotator.errors import Invalid, Permanent, Unreadable
 from rotator.guard import Sending
+from rotator.health import Health, health
 from rotator.hint import Hint
 from rotator.history import Line
 from rotator.key import Email, PublicKey, short
@@ -163,6 +164,11 @@ class Service:
             for public_key in due.retirements(view, records):
                 begun += orders.retirement(self.ledger, self.installation, view.charge, public_key, view, records, now)
         return tuple(begun), found
+
+    def healths(self, found: Inventory, now: datetime) -> tuple[Health, ...]:
+        """How each credential of this look is that the configuration names and IAM showed. Only reads."""
+        told = (health(view, self.records(view.email)[0], now) for view in found.credentials)
+        return tuple(each for each in told if each is not None)
 
     def notice(self, hint: Hint, now: datetime) -> Noticed:
         """We have looked at the credential that the hint means, and what is due has begun. See `rotator.notice`.

@@ -38,6 +38,8 @@ def handle(asked: Asked, environment: Mapping[str, str]) -> Said:
             logs.line(
                 "NOTICE", f"{record.id} was ordered: {record.order.why}", record=record.id, credential=record.order.credential
             )
+        for each in wired.service.healths(found, wired.clock.now()):
+            logs.health(each)
     except RotatorError as fault:
         faults.append(str(fault))
         looked = False
@@ -46,9 +48,17 @@ def handle(asked: Asked, environment: Mapping[str, str]) -> Said:
     due, woken, served = _wake(wired, since, faults)
     for line in faults:
         logs.line("WARNING", line, door="schedule")
-    logs.line("INFO", f"schedule: {len(began)} began, {woken} of {len(due)} woken", door="schedule", began=began, woken=woken)
     if not looked and not served:
         return problem(503, "; ".join(faults))
+    # What alarms count: a schedule that could not look, or had no books, is none.
+    logs.line(
+        "INFO" if looked and served else "WARNING",
+        f"schedule: {len(began)} began, {woken} of {len(due)} woken",
+        kind="schedule",
+        door="schedule",
+        began=began,
+        woken=woken,
+    )
     return tree(200, {"kind": "schedule", "began": began, "due": len(due), "woken": woken, "faults": faults})
 
 
