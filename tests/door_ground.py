@@ -47,17 +47,29 @@ class Answer:
         return [line["message"] for line in self.lines if line["severity"] == severity]
 
 
-def ask(door: str, body: bytes = b"{}", method: str = "POST", kind: str = "application/json") -> Answer:
+def ask(
+    door: str,
+    body: bytes = b"{}",
+    method: str = "POST",
+    kind: str = "application/json",
+    headers: Mapping[str, str] | None = None,
+) -> Answer:
     """The door's answer. Not for threads that want to tell their lines apart: stdout is the process's."""
     said = StringIO()
     with redirect_stdout(said):
-        status, tree = bare(door, body, method, kind)
+        status, tree = bare(door, body, method, kind, headers)
     return Answer(status, tree, tuple(json.loads(line) for line in said.getvalue().splitlines()))
 
 
-def bare(door: str, body: bytes = b"{}", method: str = "POST", kind: str = "application/json") -> tuple[int, Mapping[str, Any]]:
+def bare(
+    door: str,
+    body: bytes = b"{}",
+    method: str = "POST",
+    kind: str = "application/json",
+    headers: Mapping[str, str] | None = None,
+) -> tuple[int, Mapping[str, Any]]:
     """Status and answer."""
-    request = Request(EnvironBuilder(method=method, data=body, content_type=kind).get_environ())
+    request = Request(EnvironBuilder(method=method, data=body, content_type=kind, headers=headers).get_environ())
     found, status, _ = server.answer(request, door)
     return status, json.loads(found)
 

@@ -72,3 +72,23 @@ def test_a_schedule_tells_how_each_credential_is(tmp_path: Path) -> None:
         assert (line["orphaned"], line["blocked"], line["expires_in_days"], line["safe_until"]) == (0, 0, None, None)
         (last,) = [each for each in found.lines if each.get("kind") == "schedule"]
         assert last["severity"] == "INFO"
+
+
+def test_a_record_is_one_operation_that_ends(tmp_path: Path) -> None:
+    with doors(tmp_path) as (built, wired):
+        built.populate(1)
+        wired.service.rotate(EMAIL, built.now(), by="test", why="a test")
+        trace = {"traceparent": f"00-{'c0ffee00' * 4}-{'ab' * 8}-01"}
+        lines = []
+        for _ in range(8):
+            lines += ask("schedule", headers=trace).lines
+            built.clock.advance(120)
+            built.catch_up()
+
+        told = [line for line in lines if line.get("kind") == "transition" and line["saga"] == "rotation"]
+        operations = [line["logging.googleapis.com/operation"] for line in told]
+        assert {each["id"] for each in operations} == {told[0]["record"]}
+        assert [each.get("last", False) for each in operations] == [False] * (len(told) - 1) + [True]
+        assert told[-1]["state"] == "Done"
+        assert {line["logging.googleapis.com/spanId"] for line in lines} == {"ab" * 8}
+        assert {line["logging.googleapis.com/trace_sampled"] for line in lines} == {True}

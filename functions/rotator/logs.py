@@ -16,6 +16,7 @@ import msgspec
 from rotator.health import Health
 from rotator.health import line as words
 from rotator.record import Blocked, Record, Wait
+from rotator.states import FINAL as FINALS
 from rotator.states import name_of
 
 FIELDS = {
@@ -50,31 +51,39 @@ FIELDS = {
 
 Severity = Literal["DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL"]
 
+FINAL = frozenset(each.__name__ for each in FINALS)
 PRODUCER = "registry-key-rotator"
 MATERIAL = re.compile(r"-----BEGIN.*?(-----END[^-]*-----|$)|ya29\.\S+|eyJ[\w.-]{20,}|[A-Za-z0-9+/=_-]{80,}", re.DOTALL)
 """Keys, tokens and long blobs: names and addresses are shorter."""
 
-_trace: ContextVar[str] = ContextVar("trace", default="")
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
-_CLOUD_TRACE = re.compile(r"([0-9a-f]{32})(/.*)?")
+_trace: ContextVar[Mapping[str, object] | None] = ContextVar("trace", default=None)
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
+_CLOUD_TRACE = re.compile(r"([0-9a-f]{32})(?:/([0-9]{1,20}))?(?:;o=([0-9]))?")
 
 
 def request(headers: Mapping[str, str], project: str = "") -> None:
-    """Lines of this request carry its trace, if it came with one. `headers` by lower-case names."""
-    found = _TRACEPARENT.fullmatch(headers.get("traceparent", "")) or _CLOUD_TRACE.fullmatch(
-        headers.get("x-cloud-trace-context", "")
-    )
-    trace = found[1] if found else ""
-    _trace.set(f"projects/{project}/traces/{trace}" if trace and project else trace)
+    """Lines of this request carry its trace and span, if it came with one. `headers` by lower-case names."""
+    trace = span = flags = ""
+    if found := _TRACEPARENT.fullmatch(headers.get("traceparent", "")):
+        trace, span, flags = found[1], found[2], found[3]
+    elif found := _CLOUD_TRACE.fullmatch(headers.get("x-cloud-trace-context", "")):
+        trace, span, flags = found[1], f"{int(found[2] or 0):016x}"[-16:], found[3] or "0"
+    fields: dict[str, object] = {}
+    if trace:
+        fields["logging.googleapis.com/trace"] = f"projects/{project}/traces/{trace}" if project else trace
+        fields["logging.googleapis.com/trace_sampled"] = bool(int(flags, 16) & 1)
+    if span.strip("0"):
+        fields["logging.googleapis.com/spanId"] = span
+    _trace.set(fields)
 
 
 def line(severity: Severity, message: str, **fields: object) -> None:
     """A line is out. `fields`: small values by names that a log-based metric may use; `record` makes it one of an operation."""
-    entry: dict[str, object] = {"severity": severity, "message": message, **fields}
-    if trace := _trace.get():
-        entry["logging.googleapis.com/trace"] = trace
+    entry: dict[str, object] = {"severity": severity, "message": message, **fields, **(_trace.get() or {})}
     if record_id := fields.get("record"):
-        entry["logging.googleapis.com/operation"] = {"id": record_id, "producer": PRODUCER}
+        # Cloud Logging groups by it; the last line of a record that has ended closes the group.
+        end = {"last": True} if fields.get("state") in FINAL else {}
+        entry["logging.googleapis.com/operation"] = {"id": record_id, "producer": PRODUCER, **end}
     sys.stdout.write(msgspec.json.encode(_clean(entry)).decode() + "\n")
     sys.stdout.flush()
 
