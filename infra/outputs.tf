@@ -1,8 +1,8 @@
 output "next" {
   description = "What to do now, in order."
   value       = <<-EOT
-    1. The Garden side, for each project namespace:    rotator rbac GARDEN/NAMESPACE | kubectl apply -f -
-       (who we are to a Garden with google_audience:   ${join(", ", [for each in google_service_account.this : each.email])})
+    1. The Garden side, for each Garden:               rotator rbac GARDEN ${join(" ", [for each in google_service_account.this : "--user ${each.email}"])} | kubectl apply -f -
+       (with google_audience; with a token of a ServiceAccount leave --user out; the Garden's operator may prefix user names)
     2. Is everything there?                            ROTATOR_FIRESTORE=${local.environment.ROTATOR_FIRESTORE} rotator doctor
     3. The first look:                                 gcloud scheduler jobs run ${google_cloud_scheduler_job.schedule.name} --project ${var.project} --location ${var.region}
     4. What it found:                                  gcloud logging read 'jsonPayload.kind="credential"' --project ${var.project} --freshness 10m

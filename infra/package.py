@@ -49,7 +49,10 @@ def main() -> int:
     try:
         tomllib.loads(given.config.read_text(encoding="utf-8"))
     except (OSError, ValueError) as fault:
-        print(f"package: reading {given.config}: {fault}; write one first: README, 'Use it'", file=sys.stderr)
+        print(
+            f"package: reading {given.config}: {fault}; write one first, see README: Run it on your own Gardens",
+            file=sys.stderr,
+        )
         return 1
     given.out.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(given.out, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -58,9 +61,9 @@ def main() -> int:
             entry.external_attr = 0o644 << 16
             entry.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(entry, content)
-    compiled = (
-        "with bytecode" if sys.version_info[:2] == PYTHON else f"without bytecode: this is no Python {PYTHON[0]}.{PYTHON[1]}"
-    )
+    version = ".".join(map(str, PYTHON))
+    slower = f"without bytecode, so cold starts take longer: for it run this with Python {version}"
+    compiled = "with bytecode" if sys.version_info[:2] == PYTHON else slower
     print(f"{given.out}: {given.out.stat().st_size // 1024} KiB, {compiled}")
     return 0
 

@@ -296,3 +296,25 @@ def test_names_that_cannot_be_read_make_no_half_role(config: Path, cloud: Cloud,
     out = capsys.readouterr().out
     assert '"ar-credentials"' in out
     assert '"name": "registry-key-rotator", "namespace": "garden"' in out
+
+
+def test_a_role_is_bound_to_all_identities_of_an_installation(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    users = [f"{who}@acme-rotator.iam.gserviceaccount.com" for who in ("reader", "minter", "revoker")]
+    words = [word for user in users for word in ("--user", user)]
+
+    assert main(["rbac", "live/garden-payments", "--all-secrets", *words]) == 0
+
+    said = capsys.readouterr()
+    (bound,) = [one for one in yaml.safe_load_all(said.out) if one and one["kind"] == "RoleBinding"]
+    assert [(each["kind"], each["name"]) for each in bound["subjects"]] == [("User", user) for user in users]
+    assert f"for user {users[0]} and user {users[1]} and user {users[2]}, which" in said.err
+
+
+def test_the_manifest_of_infra_is_what_is_printed() -> None:
+    manifest = Path(__file__).resolve().parent.parent / "infra" / "garden" / "role.yaml"
+    with house() as h:
+        h.populate(1)
+
+        assert [one for one in yaml.safe_load_all(manifest.read_text(encoding="utf-8")) if one] == printed(
+            h, h.wire(), wide=True
+        )

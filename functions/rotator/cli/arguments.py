@@ -116,7 +116,7 @@ tells. With --google: gcloud command lines for the roles at Google.
         metavar="[NAMESPACE/]NAME",
         help="whom to bind (default: whose login rotator.toml has; while nobody's, registry-key-rotator)",
     )
-    one.add_argument("--user", metavar="NAME", help="bind this user instead of a service account")
+    one.add_argument("--user", metavar="NAME", action="append", help="bind this user instead of a service account; repeatable")
     one.add_argument(
         "--versions", type=_count, default=12, metavar="N", help="names of so many rotations to come (default: 12)"
     )

@@ -36,12 +36,13 @@ def rbac(asked: argparse.Namespace, desk: Desk) -> int:
     for one in places:
         if one.unread:
             raise Invalid((_unread(garden, one),))
-    name, subject = f"{NAME}-{settings.installation}", _subject(asked, settings, garden)
-    desk.say(f"for {subject}, which `kubectl apply` makes the only subject of RoleBinding {name}")
+    name, subjects = f"{NAME}-{settings.installation}", _subjects(asked, settings, garden)
+    whom, only = " and ".join(map(str, subjects)), "subject" if len(subjects) == 1 else "subjects"
+    desk.say(f"for {whom}, which `kubectl apply` makes the only {only} of RoleBinding {name}")
     if desk.json:
-        desk.tree(role.tree(name, places, subject))
+        desk.tree(role.tree(name, places, *subjects))
     else:
-        desk.verbatim(role.lines(name, places, subject))
+        desk.verbatim(role.lines(name, places, *subjects))
     return FINE
 
 
@@ -107,23 +108,23 @@ def _unread(garden: GardenSettings, place: PlaceNeeds) -> str:
     )
 
 
-def _subject(asked: argparse.Namespace, settings: Settings, garden: GardenSettings) -> Subject:
+def _subjects(asked: argparse.Namespace, settings: Settings, garden: GardenSettings) -> tuple[Subject, ...]:
     """Whom the command names; else whom the rotator's own login belongs to; else a service account that may come to be."""
     if asked.user:
-        return Subject(asked.user)
+        return tuple(map(Subject, asked.user))
     namespace, _, name = (asked.service_account or NAME).rpartition("/")
     made = Subject(name, namespace or garden.namespaces[0])
     if asked.service_account:
-        return made
+        return (made,)
     neighbours = Neighbours(settings)
     try:
         user = neighbours.garden(garden).who()
     except RotatorError:
-        return made
+        return (made,)
     finally:
         neighbours.close()
     account = re.fullmatch(r"system:serviceaccount:([^:]+):([^:]+)", user)
-    return Subject(account[2], account[1]) if account else Subject(user)
+    return (Subject(account[2], account[1]) if account else Subject(user),)
 
 
 def _google(asked: argparse.Namespace, desk: Desk, settings: Settings) -> int:

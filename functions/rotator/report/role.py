@@ -60,19 +60,19 @@ def role(name: str, place: PlaceNeeds) -> Tree:
     return _head("Role", name, place) | {"rules": [rule.tree for rule in rules(place.needs)]}
 
 
-def binding(name: str, place: PlaceNeeds, subject: Subject) -> Tree:
+def binding(name: str, place: PlaceNeeds, *subjects: Subject) -> Tree:
     """The RoleBinding beside it."""
     reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name}
-    return _head("RoleBinding", name, place) | {"roleRef": reference, "subjects": [subject.tree]}
+    return _head("RoleBinding", name, place) | {"roleRef": reference, "subjects": [each.tree for each in subjects]}
 
 
-def tree(name: str, places: Iterable[PlaceNeeds], subject: Subject) -> Tree:
+def tree(name: str, places: Iterable[PlaceNeeds], *subjects: Subject) -> Tree:
     """All of them as one list that kubectl takes."""
-    items = [each for place in places for each in (role(name, place), binding(name, place, subject))]
+    items = [each for place in places for each in (role(name, place), binding(name, place, *subjects))]
     return {"apiVersion": "v1", "kind": "List", "items": items}
 
 
-def lines(name: str, places: Iterable[PlaceNeeds], subject: Subject) -> Iterator[str]:
+def lines(name: str, places: Iterable[PlaceNeeds], *subjects: Subject) -> Iterator[str]:
     """The same as YAML with comments, one document each."""
     for place in places:
         yield f"# Garden {place.place.garden}, namespace {place.place.namespace}"
@@ -83,7 +83,7 @@ def lines(name: str, places: Iterable[PlaceNeeds], subject: Subject) -> Iterator
             for number, (field, values) in enumerate(rule.tree.items()):
                 yield from _list(f"{'  ' if number else '- '}{field}", values)
         yield "---"
-        bound = binding(name, place, subject)
+        bound = binding(name, place, *subjects)
         yield from _document(_head("RoleBinding", name, place))
         yield f"roleRef: {json.dumps(bound['roleRef'])}"
         yield f"subjects: {json.dumps(bound['subjects'])}"
