@@ -76,7 +76,8 @@ resource "google_cloudfunctions2_function" "this" {
     max_instance_request_concurrency = each.value.concurrency
     ingress_settings                 = each.key == "api" ? "ALLOW_ALL" : "ALLOW_INTERNAL_ONLY"
     vpc_connector                    = var.vpc_connector == "" ? null : var.vpc_connector
-    environment_variables            = local.environment
+    # More requests than threads would wait inside the instance, unseen by the platform.
+    environment_variables = merge(local.environment, { THREADS = tostring(each.value.concurrency) })
 
     dynamic "secret_volumes" {
       for_each = var.garden_tokens
