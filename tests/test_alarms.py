@@ -1,6 +1,7 @@
 """Alerts and the dashboard of `infra/`, taken by Google's own messages."""
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,11 +11,13 @@ import pytest
 from google.cloud import monitoring_dashboard_v1, monitoring_v3
 from google.protobuf import json_format
 
+from rotator.cli import codes
 from terraform_files import INFRA, read
 from terraform_values import INSTALLATION, NAME, PROJECT, alert_policies
 
 FOLDER = read()
 POLICIES = alert_policies(FOLDER)
+POLICIES_TEXT = (INFRA / "alerts.tf").read_text(encoding="utf-8").replace("\\", "")
 WANTED = {"expiry_14", "expiry_7", "expiry_2", "too_old", "many_keys", "orphaned", "blocked", "verification"}
 
 
@@ -93,3 +96,10 @@ def worked_out(terraform: str, folder: Path) -> str:
         done = subprocess.run([terraform, *command], cwd=folder, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def test_a_code_that_an_alarm_waits_for_is_one_that_blocks() -> None:
+    counted = set(re.findall(r'"([a-z-]+)"', POLICIES_TEXT.partition("blocked_code=(")[2].partition(")")[0]))
+
+    assert counted == {"key-not-accepted", "cannot-pull", "wanted-key-dead"}
+    assert counted <= set(codes.CODES)
