@@ -50,11 +50,11 @@ class Garden(Owner):
         """How the API server and its controllers behave."""
         return self._state.knobs
 
-    def issue_token(self, user: str, lifetime: float | None = None) -> str:
-        """A bearer token for `user`, good for `lifetime` seconds of the sandbox clock (default: the knob)."""
+    def issue_token(self, user: str, lifetime: float | None = None, age: float = 0.0) -> str:
+        """A bearer token for `user`, good for `lifetime` seconds of the sandbox clock (default: the knob), issued `age` ago."""
         seconds = self.knobs.token_lifetime if lifetime is None else lifetime
         with self._state.lock:
-            return self._state.access.issue(user, self._state.now(), timedelta(seconds=seconds))
+            return self._state.access.issue(user, self._state.now() - timedelta(seconds=age), timedelta(seconds=seconds))
 
     def revoke_tokens(self, user: str) -> None:
         """All tokens of `user` so far answer 401."""
