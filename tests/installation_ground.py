@@ -70,6 +70,8 @@ class Installation:
             self.send("PUT", f"{self.topic(door)}-dead")
             self.subscribe(door)
         self.cloud.google.access.restore()
+        for garden in self.cloud.gardens.values():
+            garden.register_extension("extension-registry-cache", "registry-cache")
         self.cloud.google.scheduler.jobs[self.job] = {
             "state": "ENABLED",
             "schedule": "*/5 * * * *",
@@ -94,14 +96,17 @@ class Installation:
         self.send("DELETE", self.subscription(door))
         self.send("PUT", self.subscription(door), {name: value for name, value in whole.items() if value is not None})
 
-    def send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> None:
-        """The emulator has done it, or it was done before."""
-        url, data = f"http://{self.emulator}/v1/{path}", None if method == "DELETE" else json.dumps(body or {}).encode()
+    def send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> bool:
+        """The emulator has done it; False: it is not there, or it was done before."""
+        data = json.dumps(body or {}).encode() if method == "PUT" else None
+        url = f"http://{self.emulator}/v1/{path}"
         request = Request(url, data, {"Content-Type": "application/json"}, method=method)
         try:
             build_opener(ProxyHandler({})).open(request, timeout=30).close()
         except HTTPError as answer:
             assert answer.code in {404, 409}, f"{method} {path}: {answer.code} {answer.read()[:300]!r}"
+            return False
+        return True
 
     # --- one thing gone ---
 
@@ -139,11 +144,15 @@ class Installation:
         path.write_text(json.dumps(document), encoding="utf-8")
 
     def _pubsub(self, denied: str = "") -> Any:
-        """Permissions, which the emulator does not play. Looking at a topic and at its subscriptions is one permission."""
+        """Permissions, which the emulator does not play: none on what is not there, as Google's reference says.
+
+        To look at a topic and to list its subscriptions is one permission.
+        """
 
         def judge(method: str, path: str, body: bytes) -> tuple[int, bytes] | None:
             if path.endswith(":testIamPermissions"):
-                held = [each for each in json.loads(body)["permissions"] if each != denied]
+                there = self.send("GET", path.removeprefix("/v1/").partition(":")[0])
+                held = [each for each in json.loads(body)["permissions"] if there and each != denied]
                 return 200, json.dumps({"permissions": held} if held else {}).encode()
             needed = "pubsub.topics.get" if "/topics/" in path else "pubsub.subscriptions.get"
             return DENIED if method == "GET" and needed == denied else None
@@ -175,9 +184,5 @@ def installation(folder: Path, cloud: Cloud, *, firestore: str, pubsub: str) -> 
     cloud.write_config(folder)
     with Lossy(firestore) as books, Lossy(pubsub) as messages:
         built = Installation(cloud, books, messages, pubsub, folder)
-        for garden in cloud.gardens.values():
-            garden.create_namespace("gardener-system-public")
-            info = {"gardenerAPIServer": "version: v1.145.2\nworkloadIdentityIssuerURL: https://issuer.example\n"}
-            garden.create_config_map("gardener-system-public", "gardener-info", info)
         built.mend()
         yield built

@@ -53,7 +53,10 @@ def test_with_everything_there_every_line_is_ok_and_nothing_was_changed(here: In
         ("live", "extension"), ("canary", "extension"),
         ("acme-prod", "organization policies"), ("acme-ci", "organization policies"),
     }  # fmt: skip
-    assert {line["why"] for line in lines if line["what"] == "version"} == {"Gardener v1.145.2, Kubernetes v1.36.3"}
+    assert {line["why"] for line in lines if line["what"] == "extension"} == {
+        "not asked: the version of extension-registry-cache is for operators to read"
+    }
+    assert {line["why"] for line in lines if line["what"] == "version"} == {"Gardener v1.149.3, Kubernetes v1.36.3"}
     assert not [one for one in cloud.operations.since(before) if one.mutating]
     assert here.firestore.seen["commit"] == 1
     assert here.pubsub.seen["publish"] == 0
@@ -157,6 +160,7 @@ def of_scheduler(here: Installation) -> dict[str, Withdrawal]:
     return {
         "job": (lambda: jobs.pop(here.job), {(here.job, "job", missing)}),
         "job's target": (lambda: jobs[here.job].pop("httpTarget"), {(here.job, "job", missing)}),
+        "job's identity": (lambda: jobs[here.job]["httpTarget"].pop("oidcToken"), {(here.job, "identity", missing)}),
         "job enabled": (lambda: jobs[here.job].update(state="PAUSED"), {(here.job, "enabled", missing)}),
         "job run": (lambda: jobs[here.job].pop("lastAttemptTime"), {(here.job, "last attempt", missing)}),
         "job well": (lambda: jobs[here.job].update(status={"code": 7}), {(here.job, "last attempt", missing)}),
@@ -168,7 +172,14 @@ def of_scheduler(here: Installation) -> dict[str, Withdrawal]:
 
 
 def of_gardens(here: Installation) -> dict[str, Withdrawal]:
-    return {"fresh login": (lambda: here.stale_login("live"), {("live", "token", "missing")})}
+    live = here.cloud.gardens["live"]
+    return {
+        "fresh login": (lambda: here.stale_login("live"), {("live", "token", "missing")}),
+        "extension": (
+            lambda: live.register_extension("extension-registry-cache", "registry-mirror"),
+            {("live", "extension", "missing")},
+        ),
+    }
 
 
 def test_a_clock_that_is_wrong_is_told_and_no_error(

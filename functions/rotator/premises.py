@@ -54,6 +54,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     target: str
+    identity: str
     state: str
     attempted: datetime | None
     failure: str
@@ -129,6 +130,11 @@ def _running(found: Job, place: str) -> Iterator[Line]:
     else:
         mend = f"gcloud scheduler jobs delete {place}"
         yield _job(found.name, "job", "missing", "it calls nobody by HTTP: delete it, and make one that does", mend)
+    if found.identity:
+        yield _job(found.name, "identity", "ok", found.identity)
+    elif found.target.startswith("https:"):
+        mend = f"gcloud scheduler jobs update http {place} --oidc-service-account-email INVOKER"
+        yield _job(found.name, "identity", "missing", "it calls in nobody's name: Cloud Run refuses that", mend)
     if found.state != "ENABLED":
         yield _job(found.name, "enabled", "missing", f"it is {found.state}", f"gcloud scheduler jobs resume {place}")
         return  # what a paused one did last is past
@@ -175,6 +181,13 @@ def extension(garden: str, registration: str, version: str) -> Line:
         return Line(part="garden", subject=garden, what="extension", status="ok", why=f"{registration} {version}")
     why = f"the version of {registration}" if registration else "the registry cache's registration"
     return unasked("garden", garden, "extension", f"{why} is for operators to read")
+
+
+def no_extension(garden: str) -> Line:
+    """Nobody in the Garden serves registry caches."""
+    why = "no ControllerRegistration serves registry-cache: no Shoot can have a cache"
+    look = "kubectl get controllerregistrations; its operators install gardener-extension-registry-cache"
+    return Line(part="garden", subject=garden, what="extension", status="missing", why=why, mend=look)
 
 
 def login(garden: str, issued: datetime | None, ends: datetime | None, now: datetime) -> Line:

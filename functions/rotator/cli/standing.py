@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from rotator import checkup, delivery, premises, wiring
 from rotator.checkup import Line
 from rotator.clients.garden import KubernetesGarden
-from rotator.errors import RotatorError
+from rotator.errors import Absent, RotatorError
 from rotator.neighbours import Neighbours
 from rotator.settings import Settings
 
@@ -50,9 +50,14 @@ def _garden(name: str, garden: KubernetesGarden, neighbours: Neighbours) -> Iter
     yield premises.login(name, issued, ends, neighbours.clock.now())
     try:
         yield premises.versions(name, *garden.versions())
-        yield premises.extension(name, *garden.extension())
     except RotatorError as caught:
         yield checkup.fault("garden", name, "version", caught)
+    try:
+        yield premises.extension(name, *garden.extension())
+    except Absent:
+        yield premises.no_extension(name)
+    except RotatorError as caught:
+        yield checkup.fault("garden", name, "extension", caught)
 
 
 def _member(neighbours: Neighbours) -> str:

@@ -33,13 +33,16 @@ class Rest:
     def _ask(self, method: str, path: str, kind: type[T], query: dict[str, str], body: object) -> T:
         content = None if body is None else msgspec.json.encode(body)
 
-        def send() -> T:
+        def send() -> bytes:
             headers = {"Authorization": f"Bearer {self._authorize()}", "Content-Type": "application/json"}
             answer = self._http.request(method, f"{self._base}/v1/{path}", params=query, content=content, headers=headers)
-            answer.raise_for_status()
-            return msgspec.json.decode(answer.content, type=kind)
+            return answer.raise_for_status().content
 
-        return calls.call(send, lambda caught: self._meaning(caught, path), repeat=True)
+        found = calls.call(send, lambda caught: self._meaning(caught, path), repeat=True)
+        try:
+            return msgspec.json.decode(found, type=kind)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise Transient(f"asking about {path}: an answer that cannot be read; look at proxies") from None
 
     def _meaning(self, caught: Exception, path: str) -> RotatorError | None:
         what = f"asking about {path}"
@@ -50,8 +53,6 @@ class Rest:
                 return self._refused(caught.response, what, path)
             case httpx.HTTPError():
                 return Transient(f"{what}: no answer ({type(caught).__name__}); look at network and proxies")
-            case msgspec.DecodeError():
-                return Transient(f"{what}: an answer that cannot be read; look at proxies")
             case _:
                 return None
 
@@ -74,7 +75,7 @@ class Rest:
                 return Permanent(f"{what}: {status}", code="google-answer")
 
 
-class _Held(msgspec.Struct):
+class _Held(msgspec.Struct, frozen=True):
     """The answer of testIamPermissions: none held, no field."""
 
     permissions: tuple[str, ...] = ()

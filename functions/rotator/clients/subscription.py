@@ -13,33 +13,33 @@ from rotator.delivery import Subscription
 PAGE = "100"
 
 
-class _Names(msgspec.Struct, rename="camel"):
+class _Names(msgspec.Struct, frozen=True, rename="camel"):
     """A page of projects.topics.subscriptions.list."""
 
     subscriptions: tuple[str, ...] = ()
     next_page_token: str = ""
 
 
-class _Identity(msgspec.Struct, rename="camel"):
+class _Identity(msgspec.Struct, frozen=True, rename="camel"):
     service_account_email: str = ""
 
 
-class _Push(msgspec.Struct, rename="camel"):
+class _Push(msgspec.Struct, frozen=True, rename="camel"):
     push_endpoint: str = ""
     oidc_token: _Identity = _Identity()
 
 
-class _Expiration(msgspec.Struct):
+class _Expiration(msgspec.Struct, frozen=True):
     """There without a ttl: never. Not there: Pub/Sub's default of 31 days."""
 
     ttl: str = ""
 
 
-class _DeadLetter(msgspec.Struct, rename="camel"):
+class _DeadLetter(msgspec.Struct, frozen=True, rename="camel"):
     dead_letter_topic: str = ""
 
 
-class _Subscription(msgspec.Struct, rename="camel"):
+class _Subscription(msgspec.Struct, frozen=True, rename="camel"):
     """What Pub/Sub answers, as far as it decides."""
 
     name: str

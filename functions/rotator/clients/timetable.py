@@ -26,17 +26,22 @@ _CODES = {
 """google.rpc.Code of a failed attempt, and what it says of an HTTP target."""
 
 
-class _Target(msgspec.Struct):
+class _Identity(msgspec.Struct, frozen=True, rename="camel"):
+    service_account_email: str = ""
+
+
+class _Target(msgspec.Struct, frozen=True, rename="camel"):
     uri: str = ""
+    oidc_token: _Identity = _Identity()
 
 
-class _Status(msgspec.Struct):
+class _Status(msgspec.Struct, frozen=True):
     """google.rpc.Status: no code is code 0, which is well."""
 
     code: int = 0
 
 
-class _Job(msgspec.Struct, rename="camel"):
+class _Job(msgspec.Struct, frozen=True, rename="camel"):
     """What Cloud Scheduler answers, as far as it decides."""
 
     name: str
@@ -60,6 +65,7 @@ class Timetable:
         return Job(
             name=found.name,
             target=found.http_target.uri,
+            identity=found.http_target.oidc_token.service_account_email,
             state=found.state,
             attempted=found.last_attempt_time,
             failure=_CODES.get(code, f"code {code}") if code else "",

@@ -6,7 +6,10 @@ from rotator.errors import Permanent
 from rotator.stores import firestore_layout as layout
 from rotator.stores.firestore_wire import LostRace, Unindexed, Wire
 
-_NOWHERE = "doctor/never"
+_NOWHERE = "doctor"
+"""A collection in which nothing ever lies."""
+
+_NEVER = "1970-01-01T00:00:01Z"
 
 
 class Probe:
@@ -40,14 +43,14 @@ class Probe:
 
     def writes(self) -> bool:
         """We may create, change and delete documents. Raises: Transient, Permanent."""
-        # Whether we may is judged before preconditions are. These two contradict each other on one document, there or not, so
-        # that the commit always fails as a whole: a test of the permission that can never have an effect, whoever races it.
-        name = self._wire.name(_NOWHERE)
-        update: dict[str, Any] = {"name": name, "fields": {}}
+        # Whether we may is judged before preconditions are. No document was written last in 1970, there or not, so this
+        # commit always fails as a whole: it asks for all three permissions and never has an effect. One document for each: to
+        # change and to make the same one in one commit is refused for another reason.
+        changed, made, gone = (self._wire.name(f"{_NOWHERE}/{name}") for name in ("changed", "made", "gone"))
         writes: list[dict[str, Any]] = [
-            {"update": update, "currentDocument": {"exists": True}},
-            {"update": update, "currentDocument": {"exists": False}},
-            {"delete": name, "currentDocument": {"exists": True}},
+            {"update": {"name": changed, "fields": {}}, "currentDocument": {"updateTime": _NEVER}},
+            {"update": {"name": made, "fields": {}}, "currentDocument": {"exists": False}},
+            {"delete": gone},
         ]
         try:
             self._wire.commit(writes, "asking whether we may write")

@@ -33,7 +33,9 @@ class Garden(Owner):
         self._door.address = self.address
         for namespace, config_map in PUBLIC_CONFIG_MAPS:
             self.create_namespace(namespace)
-            self.create_config_map(namespace, config_map, {"cluster-identity": f"garden-{name}", "gardenerVersion": "v1.149.3"})
+            data = {"cluster-identity": f"garden-{name}", "gardenerAPIServer": "version: v1.149.3\n"}
+            self.create_config_map(namespace, config_map, data)
+        self.register_extension("extension-registry-cache", "registry-cache")
 
     # --- serving and access ---
 

@@ -9,7 +9,7 @@ from typing import Self
 import msgspec
 
 from rotator.clients.calls import ServerClock
-from rotator.clients.garden import bindings, caches, pages, patches, review, shoots, versions
+from rotator.clients.garden import bindings, caches, pages, patches, review, shoots
 from rotator.clients.garden.login import Login, life
 from rotator.clients.garden.request import CORE, GARDENER, Request, Verb
 from rotator.clients.garden.secrets import Reader
@@ -131,10 +131,14 @@ class KubernetesGarden:
 
     def versions(self) -> tuple[str, str]:
         """Gardener's version (empty: not told) and that of Kubernetes. Raises: RotatorError."""
+        from rotator.clients.garden import versions  # for `doctor` alone
+
         return versions.gardener(self._transport), versions.kubernetes(self._transport)
 
     def extension(self) -> tuple[str, str]:
-        """The registry cache's registration and its version; each empty where it is not told. Raises: RotatorError."""
+        """The registry cache's registration and its version; each empty where it is not told. Raises: Absent, RotatorError."""
+        from rotator.clients.garden import versions
+
         return versions.extension(self._transport, caches.TYPE)
 
     def close(self) -> None:

@@ -21,51 +21,51 @@ REGISTRATIONS = Request("list", GARDENER, "controllerregistrations", "")
 _VERSION = re.compile(r"^version:\s*[\"']?([A-Za-z0-9.+_-]{1,64})", re.MULTILINE)
 
 
-class _Kubernetes(msgspec.Struct, rename={"version": "gitVersion"}):
+class _Kubernetes(msgspec.Struct, frozen=True, rename={"version": "gitVersion"}):
     version: str
 
 
-class _Info(msgspec.Struct):
+class _Info(msgspec.Struct, frozen=True):
     data: dict[str, str] = {}
 
 
-class _Named(msgspec.Struct):
+class _Named(msgspec.Struct, frozen=True):
     name: str = ""
 
 
-class _Resource(msgspec.Struct):
+class _Resource(msgspec.Struct, frozen=True):
     kind: str = ""
     type: str = ""
 
 
-class _Deployment(msgspec.Struct, rename={"refs": "deploymentRefs"}):
+class _Deployment(msgspec.Struct, frozen=True, rename={"refs": "deploymentRefs"}):
     refs: list[_Named] | None = None
 
 
-class _Spec(msgspec.Struct):
+class _Spec(msgspec.Struct, frozen=True):
     resources: list[_Resource] | None = None
     deployment: _Deployment | None = None
 
 
-class _Registration(msgspec.Struct):
+class _Registration(msgspec.Struct, frozen=True):
     metadata: _Named
     spec: _Spec = _Spec()
 
 
-class _Registrations(msgspec.Struct):
+class _Registrations(msgspec.Struct, frozen=True):
     items: list[_Registration] | None = None
 
 
-class _Chart(msgspec.Struct):
+class _Chart(msgspec.Struct, frozen=True):
     tag: str = ""
     ref: str = ""
 
 
-class _Helm(msgspec.Struct, rename={"chart": "ociRepository"}):
+class _Helm(msgspec.Struct, frozen=True, rename={"chart": "ociRepository"}):
     chart: _Chart = _Chart()
 
 
-class _Deployed(msgspec.Struct):
+class _Deployed(msgspec.Struct, frozen=True):
     helm: _Helm = _Helm()
 
 
@@ -85,7 +85,10 @@ def gardener(transport: Transport) -> str:
 
 
 def extension(transport: Transport, kind: str) -> tuple[str, str]:
-    """The registration of the extension of this type, and its version; each empty where it is not told. Raises: as above."""
+    """The registration of the extension of this type, and its version; each empty where it is not told.
+
+    Raises: Absent when there is none for certain; Transient, Permanent.
+    """
     try:
         found = _decoded(transport, REGISTRATIONS, _Registrations)
     except (Absent, Unreadable):
@@ -94,7 +97,7 @@ def extension(transport: Transport, kind: str) -> tuple[str, str]:
         if any((one.kind, one.type) == ("Extension", kind) for one in each.spec.resources or ()):
             refs = each.spec.deployment.refs if each.spec.deployment else None
             return each.metadata.name, _deployed(transport, refs[0].name) if refs else ""
-    return "", ""
+    raise Absent(f"Garden {transport.garden}: no extension serves {kind}")
 
 
 def _deployed(transport: Transport, name: str) -> str:
