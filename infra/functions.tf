@@ -17,6 +17,7 @@ locals {
     ROTATOR_FIRESTORE    = "projects/${var.project}/databases/${google_firestore_database.books.name}"
     ROTATOR_WORK_TOPIC   = google_pubsub_topic.work.id
     ROTATOR_EXPIRY_TOPIC = google_pubsub_topic.events.id
+    ROTATOR_SCHEDULE_JOB = "projects/${var.project}/locations/${var.region}/jobs/${local.name}"
     GOOGLE_CLOUD_PROJECT = var.project
   }
 }

@@ -3,7 +3,7 @@ output "next" {
   value       = <<-EOT
     1. The Garden side, for each Garden:               rotator rbac GARDEN ${join(" ", [for each in google_service_account.this : "--user ${each.email}"])} | kubectl apply -f -
        (with google_audience; with a token of a ServiceAccount leave --user out; the Garden's operator may prefix user names)
-    2. Is everything there?                            ROTATOR_FIRESTORE=${local.environment.ROTATOR_FIRESTORE} rotator doctor
+    2. Is everything there?                            ${join(" ", [for name, fact in local.environment : "${name}=${fact}" if startswith(name, "ROTATOR_") && name != "ROTATOR_CONFIG"])} rotator doctor
     3. The first look:                                 gcloud scheduler jobs run ${google_cloud_scheduler_job.schedule.name} --project ${var.project} --location ${var.region}
     4. What it found:                                  gcloud logging read 'jsonPayload.kind="credential"' --project ${var.project} --freshness 10m
     5. The first rotation by hand:                     curl -H "Authorization: Bearer $(gcloud auth print-identity-token)" -H 'Content-Type: application/json' \

@@ -4,6 +4,7 @@ import http.client
 import json
 import threading
 from collections import Counter
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
 
@@ -12,8 +13,8 @@ class Lossy:
     """Stands before `upstream` (host:port). `lose` counts down: so many answers to commits are lost after their effect.
 
     `refuse`: the status and body that every request gets instead, while it is set. `instead`: so many of the next requests of
-    a verb get this answer, unforwarded. `breaks`: so many answers of many documents end in an error after their first. `seen`
-    counts requests by their verb.
+    a verb get this answer, unforwarded. `judge`: may answer a request itself, by method, path and body. `breaks`: so many
+    answers of many documents end in an error after their first. `seen` counts requests by their verb.
     """
 
     def __init__(self, upstream: str) -> None:
@@ -21,6 +22,7 @@ class Lossy:
         self.lose = 0
         self.refuse: tuple[int, bytes] | None = None
         self.instead: dict[str, list[tuple[int, bytes]]] = {}
+        self.judge: Callable[[str, str, bytes], tuple[int, bytes] | None] = lambda *_: None
         self.breaks = 0
         self.seen: Counter[str] = Counter()
         self.queries: list[bytes] = []
@@ -52,6 +54,9 @@ class Lossy:
                     proxy.queries.append(body)
                 if proxy.refuse is not None:
                     self._answer(*proxy.refuse)
+                    return
+                if (judged := proxy.judge(self.command, self.path, body)) is not None:
+                    self._answer(*judged)
                     return
                 if proxy.instead.get(verb):
                     self._answer(*proxy.instead[verb].pop(0))

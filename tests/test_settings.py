@@ -124,11 +124,18 @@ def test_the_environment_says_what_is_around_an_installation(tmp_path: Path) -> 
         "projects/acme-ops/topics/work",
         "projects/p-1/topics/expiry",
     )
-    facts = {"ROTATOR_FIRESTORE": database, "ROTATOR_WORK_TOPIC": work, "ROTATOR_EXPIRY_TOPIC": expiry}
+    job = "projects/acme-ops/locations/europe-west1/jobs/schedule"
+    facts = {
+        "ROTATOR_FIRESTORE": database,
+        "ROTATOR_WORK_TOPIC": work,
+        "ROTATOR_EXPIRY_TOPIC": expiry,
+        "ROTATOR_SCHEDULE_JOB": job,
+    }
 
     read = loaded(tmp_path, GOOD, K_SERVICE="worker", CLOUD_RUN_TIMEOUT_SECONDS="120", **facts).deployment
 
     assert (read.cloud_run, read.firestore, read.work_topic, read.expiry_topic) == ("K_SERVICE", database, work, expiry)
+    assert read.schedule_job == job
     assert read.budget == timedelta(seconds=100)
 
 

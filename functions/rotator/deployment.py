@@ -15,6 +15,7 @@ from rotator.policy import text
 CLOUD_RUN = ("K_SERVICE", "CLOUD_RUN_JOB")
 DATABASE = r"projects/[a-z0-9.:-]+/databases/(\(default\)|[a-z][a-z0-9-]{2,61}[a-z0-9])"
 TOPIC = r"projects/[a-z0-9.:-]+/topics/[A-Za-z][A-Za-z0-9._~+%-]{2,254}"
+JOB = r"projects/[a-z0-9.:-]+/locations/[a-z0-9-]+/jobs/[A-Za-z0-9_-]{1,500}"
 ADDRESS = r"(127\.0\.0\.1|localhost|\[::1\]):[0-9]{1,5}"
 
 MARGIN = timedelta(seconds=20)
@@ -29,6 +30,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
 
     firestore: the database that keeps the records (projects/P/databases/D); without it the embedded store does.
     work_topic: fan-out to `worker`; expiry_topic: where Secret Manager announces that a key becomes due (projects/P/topics/T).
+    schedule_job: what calls `schedule` (projects/P/locations/L/jobs/J); nobody but `rotator doctor` asks.
     budget: how long one activation of a door may go on. firestore_emulator, pubsub_emulator: host:port, with a sandbox only.
     """
 
@@ -36,6 +38,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     firestore: str = ""
     work_topic: str = ""
     expiry_topic: str = ""
+    schedule_job: str = ""
     budget: timedelta = timedelta(seconds=40)
     firestore_emulator: str = ""
     pubsub_emulator: str = ""
@@ -56,6 +59,9 @@ def read(environment: Mapping[str, str], *, sandbox: bool) -> tuple[Deployment, 
         firestore=form("ROTATOR_FIRESTORE", DATABASE, "a database; write projects/PROJECT/databases/DATABASE"),
         work_topic=form("ROTATOR_WORK_TOPIC", TOPIC, "a topic; write projects/PROJECT/topics/TOPIC"),
         expiry_topic=form("ROTATOR_EXPIRY_TOPIC", TOPIC, "a topic; write projects/PROJECT/topics/TOPIC"),
+        schedule_job=form(
+            "ROTATOR_SCHEDULE_JOB", JOB, "a job of Cloud Scheduler; write projects/PROJECT/locations/LOCATION/jobs/JOB"
+        ),
         budget=_budget(environment, faults),
         firestore_emulator=form("FIRESTORE_EMULATOR_HOST", ADDRESS, 'an address on this machine, like "127.0.0.1:8080"'),
         pubsub_emulator=form("PUBSUB_EMULATOR_HOST", ADDRESS, 'an address on this machine, like "127.0.0.1:8085"'),

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from rotator.clients.bearer import Bearer
     from rotator.clients.garden import KubernetesGarden
     from rotator.clients.route import Route
+    from rotator.clients.subscription import Messaging
+    from rotator.clients.timetable import Timetable
     from rotator.clients.token import AccessToken
 
 
@@ -120,6 +122,23 @@ class Neighbours:
             usage=lambda project: metric.probe(project, self.clock.now()),
             registry=registry.ArtifactRegistry(lines.http, self.clock).greet,
         )
+
+    def messaging(self) -> "Messaging":
+        """Pub/Sub, to be asked how it stands."""
+        from rotator.clients import queue
+        from rotator.clients.rest import Rest
+        from rotator.clients.subscription import Messaging
+
+        if emulator := self.settings.deployment.pubsub_emulator:
+            return Messaging(Rest(self.lines().direct(), lambda: "owner", f"http://{emulator}"))
+        return Messaging(Rest(self.lines().http, self.authorize, queue.PUBSUB))
+
+    def timetable(self) -> "Timetable":
+        """Cloud Scheduler, to be asked how it stands."""
+        from rotator.clients.rest import Rest
+        from rotator.clients.timetable import SCHEDULER, Timetable
+
+        return Timetable(Rest(self.lines().http, self.authorize, SCHEDULER))
 
     def close(self) -> None:
         """Every connection is closed."""

@@ -26,6 +26,8 @@ from rotator.world import Staging, Usage, World
 
 if TYPE_CHECKING:
     from rotator.stores.firestore import FirestoreStore
+    from rotator.stores.firestore_probe import Probe
+    from rotator.stores.firestore_wire import Wire
 
 STEP = timedelta(seconds=60)
 """A step that began at the end of a budget ends within so long: some calls of twenty seconds, and a wait for a write slot."""
@@ -154,13 +156,24 @@ def opened(neighbours: Neighbours) -> "SqliteStore | FirestoreStore":
     if not facts.firestore:
         return SqliteStore(neighbours.settings.store)
     from rotator.stores.firestore import FirestoreStore
+
+    return FirestoreStore(_wire(neighbours), time.sleep)
+
+
+def probe(neighbours: Neighbours) -> "Probe":
+    """The Firestore database that the settings name, to be asked how it stands."""
+    from rotator.stores.firestore_probe import Probe
+
+    return Probe(_wire(neighbours))
+
+
+def _wire(neighbours: Neighbours) -> "Wire":
     from rotator.stores.firestore_wire import Wire
 
+    facts = neighbours.settings.deployment
     if facts.firestore_emulator:
-        wire = Wire(facts.firestore, lambda: "owner", f"http://{facts.firestore_emulator}")
-    else:
-        wire = Wire(facts.firestore, neighbours.authorize)
-    return FirestoreStore(wire, time.sleep)
+        return Wire(facts.firestore, lambda: "owner", f"http://{facts.firestore_emulator}")
+    return Wire(facts.firestore, neighbours.authorize)
 
 
 def written(settings: Settings, places: Sequence[Place]) -> tuple[tuple[Record, ...], tuple[str, ...]]:

@@ -30,6 +30,7 @@ from sandbox.operations import Operations
 from sandbox.projects import Projects
 from sandbox.registry import Registry, Repository
 from sandbox.registry_login import Login
+from sandbox.scheduler import Scheduler
 from sandbox.secret_manager import SecretManager
 from sandbox.secret_manager_grpc import SecretManagerService
 
@@ -57,6 +58,7 @@ class Google:
         self.oauth2 = OAuth2(self.iam, self.access, self.door)
         self.metadata = Metadata(self.access, self.clock, ROTATOR)
         self.registry = Registry(Login(self.iam, self.access, self.ring), self.door)
+        self.scheduler = Scheduler(self.access)
         self.http = GoogleHttp(
             self.door,
             oauth2=self.oauth2,
@@ -64,6 +66,7 @@ class Google:
             metadata=self.metadata,
             registry=self.registry,
             projects=Projects(self.access),
+            scheduler=self.scheduler,
         )
         self.http_address = self.http.address
         self.http_url = f"http://{self.http_address}"

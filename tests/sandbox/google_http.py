@@ -79,12 +79,20 @@ class GoogleHttp:
     """The server. It serves from `start` to `stop`; after that, open connections are closed too."""
 
     def __init__(
-        self, door: Door, *, oauth2: Service, iamrest: Service, metadata: Service, registry: Service, projects: Service
+        self,
+        door: Door,
+        *,
+        oauth2: Service,
+        iamrest: Service,
+        metadata: Service,
+        registry: Service,
+        projects: Service,
+        scheduler: Service,
     ) -> None:
         """Bind a free port for these services."""
         self._door = door
         self._oauth2, self._iamrest, self._metadata, self._registry = oauth2, iamrest, metadata, registry
-        self._projects = projects
+        self._projects, self._scheduler = projects, scheduler
         self.stopping = threading.Event()
         self._server = _Server(self)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True, name="google-http")
@@ -112,6 +120,8 @@ class GoogleHttp:
             return self._oauth2
         if host == "cloudresourcemanager.googleapis.com":
             return self._projects
+        if host == "cloudscheduler.googleapis.com":
+            return self._scheduler
         if host == "iam.googleapis.com" or (request.loopback and request.path.startswith("/v1/")):
             return self._iamrest
         if host == "gcr.io" or host.endswith(("-docker.pkg.dev", ".gcr.io")) or request.loopback:

@@ -6,9 +6,11 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 
+import msgspec
+
 from rotator import checkup, needs, wiring
 from rotator.checkup import Line
-from rotator.cli import BLOCKED, ERROR, FINE
+from rotator.cli import BLOCKED, ERROR, FINE, standing
 from rotator.cli.desk import Desk
 from rotator.clients.garden import KubernetesGarden
 from rotator.errors import Absent, Invalid, RotatorError
@@ -42,10 +44,11 @@ def doctor(asked: argparse.Namespace, desk: Desk) -> int:
     else:
         _show(desk, lines)
     counts = Counter(line.status for line in lines if not line.optional)
-    optional = sum(line.optional and line.status != "ok" for line in lines)
+    optional = Counter(line.status for line in lines if line.optional)
     desk.say(
         f"{len(lines)} things looked at: {counts['missing']} missing, {counts['unknown']} could not be asked"
-        + (f"; {optional} optional not there" if optional else "")
+        + (f"; {optional['missing']} optional not there" if optional["missing"] else "")
+        + (f"; {optional['unknown']} not asked" if optional["unknown"] else "")
     )
     return BLOCKED if counts["missing"] else ERROR if counts["unknown"] else FINE
 
@@ -60,9 +63,11 @@ def examined(settings: Settings, neighbours: Neighbours, caught: Callable[[Excep
     for garden in settings.garden:
         yield checkup.attempted("garden", garden.name, "reachable", _Reaching(neighbours, garden, gardens), _look(garden))
     hosts: set[str] = set()
-    yield from checkup.whole("garden", _rights(settings, neighbours, records, gardens, hosts), caught)
+    yield from checkup.whole("garden", _rights(settings, neighbours, records or (), gardens, hosts), caught)
     google = checkup.google(neighbours.charges, neighbours.staging, settings.installation, sorted(hosts), neighbours.asked())
     yield from checkup.whole("google", google, caught)
+    around = standing.examined(settings, neighbours, gardens, readable=records is not None)
+    yield from checkup.whole("installation", around, caught)
 
 
 def _rights(
@@ -108,12 +113,16 @@ class _Reaching:
         return ""
 
 
-def _books(settings: Settings, neighbours: Neighbours) -> tuple[list[Line], tuple[Record, ...]]:
+def _books(settings: Settings, neighbours: Neighbours) -> tuple[list[Line], tuple[Record, ...] | None]:
+    """Lines, and the records; None: they cannot be read."""
     subject = settings.deployment.firestore or str(settings.store)
     try:
         records, unreadable = wiring.written(settings, neighbours.places)
     except RotatorError as caught:
-        return [checkup.fault("store", subject, "readable", caught)], ()
+        line = checkup.fault("store", subject, "readable", caught)
+        # Who can tell the command that mends it knows what is missing: the database, or our role in it.
+        missing = bool(settings.deployment.firestore) and line.mend.startswith("gcloud")
+        return [msgspec.structs.replace(line, status="missing") if missing else line], None
     lines = [Line(part="store", subject=subject, what="readable", status="unknown", why=fault) for fault in unreadable]
     why = form.counted(len(records), "record") if wiring.there(settings) else "not there yet"
     return lines or [Line(part="store", subject=subject, what="readable", status="ok", why=why)], records

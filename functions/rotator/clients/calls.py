@@ -79,6 +79,12 @@ class ServerClock:
             if abs(skew - self._skew) >= timedelta(seconds=2):
                 self._skew = skew
 
+    @property
+    def skew(self) -> timedelta:
+        """How much the servers are ahead of this machine; zero below two seconds."""
+        with self._lock:
+            return self._skew
+
     def now(self) -> datetime:
         """The present, aware, UTC."""
         with self._lock:

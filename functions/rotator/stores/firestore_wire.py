@@ -33,6 +33,10 @@ class LostRace(RotatorError):
     """The precondition of a commit did not hold: somebody else wrote first, or an earlier attempt of ours did."""
 
 
+class Unindexed(Permanent):
+    """A query needs a composite index that is not there, or still being built."""
+
+
 class Unclear(Transient):
     """No answer, or one that says nothing about the effect: it may have happened."""
 
@@ -149,10 +153,10 @@ class Wire:
             f"{what} in Firestore: there is no database {self.database}; make it: {create}", code="store", next_command=create
         )
 
-    def _unindexed(self, what: str) -> Permanent:
+    def _unindexed(self, what: str) -> Unindexed:
         _, project, _, name = self.database.split("/")
         look = f"gcloud firestore indexes composite list --database={name} --project {project}"
-        return Permanent(
+        return Unindexed(
             f"{what} in Firestore {self.database}: an index is missing or still being built; see which: {look}",
             code="store",
             next_command=look,

@@ -121,6 +121,8 @@ class Access:
             return False
         if (verb, resource) == ("get", "configmaps") and (namespace, name) in PUBLIC_CONFIG_MAPS:
             return True
+        if resource == "controllerregistrations":
+            return True  # every authenticated user may (gardener.md)
         if resource == "namespaces":
             namespace = name
         return any(

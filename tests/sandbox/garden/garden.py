@@ -33,7 +33,9 @@ class Garden(Owner):
         self._door.address = self.address
         for namespace, config_map in PUBLIC_CONFIG_MAPS:
             self.create_namespace(namespace)
-            self.create_config_map(namespace, config_map, {"cluster-identity": f"garden-{name}", "gardenerVersion": "v1.149.3"})
+            data = {"cluster-identity": f"garden-{name}", "gardenerAPIServer": "version: v1.149.3\n"}
+            self.create_config_map(namespace, config_map, data)
+        self.register_extension("extension-registry-cache", "registry-cache")
 
     # --- serving and access ---
 
@@ -50,11 +52,11 @@ class Garden(Owner):
         """How the API server and its controllers behave."""
         return self._state.knobs
 
-    def issue_token(self, user: str, lifetime: float | None = None) -> str:
-        """A bearer token for `user`, good for `lifetime` seconds of the sandbox clock (default: the knob)."""
+    def issue_token(self, user: str, lifetime: float | None = None, age: float = 0.0) -> str:
+        """A bearer token for `user`, good for `lifetime` seconds of the sandbox clock (default: the knob), issued `age` ago."""
         seconds = self.knobs.token_lifetime if lifetime is None else lifetime
         with self._state.lock:
-            return self._state.access.issue(user, self._state.now(), timedelta(seconds=seconds))
+            return self._state.access.issue(user, self._state.now() - timedelta(seconds=age), timedelta(seconds=seconds))
 
     def revoke_tokens(self, user: str) -> None:
         """All tokens of `user` so far answer 401."""

@@ -41,6 +41,9 @@ NAMESPACES = Kind("", "v1", "Namespace", "namespaces", namespaced=False, verbs=_
 SHOOTS = Kind("core.gardener.cloud", "v1beta1", "Shoot", "shoots")
 SECRET_BINDINGS = Kind("core.gardener.cloud", "v1beta1", "SecretBinding", "secretbindings", verbs=_READ)
 PROJECTS = Kind("core.gardener.cloud", "v1beta1", "Project", "projects", namespaced=False, verbs=_READ)
+CONTROLLER_REGISTRATIONS = Kind(
+    "core.gardener.cloud", "v1beta1", "ControllerRegistration", "controllerregistrations", namespaced=False, verbs=_READ
+)
 CREDENTIALS_BINDINGS = Kind("security.gardener.cloud", "v1alpha1", "CredentialsBinding", "credentialsbindings", verbs=_READ)
 WORKLOAD_IDENTITIES = Kind("security.gardener.cloud", "v1alpha1", "WorkloadIdentity", "workloadidentities")
 ACCESS_REVIEWS = Kind(
@@ -64,6 +67,7 @@ KINDS = (
     SHOOTS,
     SECRET_BINDINGS,
     PROJECTS,
+    CONTROLLER_REGISTRATIONS,
     CREDENTIALS_BINDINGS,
     WORKLOAD_IDENTITIES,
     *REVIEWS,

@@ -7,6 +7,7 @@ from sandbox.garden.api import Api
 from sandbox.garden.call import Call
 from sandbox.garden.hands import Hands
 from sandbox.garden.kind import (
+    CONTROLLER_REGISTRATIONS,
     CREDENTIALS_BINDINGS,
     NAMESPACES,
     PROJECTS,
@@ -38,6 +39,15 @@ class Owner(Hands):
             project = namespace.removeprefix("garden-")
             tree = {"metadata": {**metadata, "name": project}, "spec": {"namespace": namespace}}
             self._state.put(PROJECTS, {"apiVersion": PROJECTS.api_version, "kind": "Project", **tree}, now)
+
+    def register_extension(self, name: str, kind: str) -> None:
+        """The extension `name` serves `kind`, and nothing else; its deployment is for operators to read."""
+        with self._state.lock:
+            now = self._state.now()
+            spec = {"resources": [{"kind": "Extension", "type": kind}], "deployment": {"deploymentRefs": [{"name": name}]}}
+            tree: Tree = {"metadata": {"name": name, "uid": new_uid(), "creationTimestamp": stamp(now)}, "spec": spec}
+            head = {"apiVersion": CONTROLLER_REGISTRATIONS.api_version, "kind": CONTROLLER_REGISTRATIONS.kind}
+            self._state.put(CONTROLLER_REGISTRATIONS, {**head, **tree}, now)
 
     def create_binding(
         self, namespace: str, name: str, secret: str, *, kind: str = "CredentialsBinding", secret_namespace: str | None = None

@@ -10,7 +10,7 @@ import msgspec
 
 from rotator.clients.calls import ServerClock
 from rotator.clients.garden import bindings, caches, pages, patches, review, shoots
-from rotator.clients.garden.login import Login
+from rotator.clients.garden.login import Login, life
 from rotator.clients.garden.request import CORE, GARDENER, Request, Verb
 from rotator.clients.garden.secrets import Reader
 from rotator.clients.garden.transport import Transport
@@ -124,6 +124,22 @@ class KubernetesGarden:
     def fence(self) -> datetime | None:
         """After this time no create of this worker can land; None when its credentials do not tell."""
         return self._transport.tokens.fence()
+
+    def age(self) -> tuple[datetime | None, datetime | None]:
+        """When the token that reads are sent with was issued and when it ends; None when it does not tell."""
+        return life(self._transport.tokens.reading())
+
+    def versions(self) -> tuple[str, str]:
+        """Gardener's version (empty: not told) and that of Kubernetes. Raises: RotatorError."""
+        from rotator.clients.garden import versions  # for `doctor` alone
+
+        return versions.gardener(self._transport), versions.kubernetes(self._transport)
+
+    def extension(self) -> tuple[str, str]:
+        """The registry cache's registration and its version; each empty where it is not told. Raises: Absent, RotatorError."""
+        from rotator.clients.garden import versions
+
+        return versions.extension(self._transport, caches.TYPE)
 
     def close(self) -> None:
         """Let go of the connections."""

@@ -118,19 +118,26 @@ def _strict(configuration: Configuration) -> None:
 
 class _Claims(msgspec.Struct):
     exp: float | None = None
+    iat: float | None = None
 
 
 def expiry(token: str) -> datetime | None:
     """When the token ends, if it is a JWT that says so. The signature is the server's business."""
+    return life(token)[1]
+
+
+def life(token: str) -> tuple[datetime | None, datetime | None]:
+    """When the token was issued and when it ends, each if it says so."""
     parts = token.split(".")
     if len(parts) != 3:  # noqa: PLR2004 - header, payload, signature
-        return None
+        return None, None
     try:
         payload = base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4))
         claims = msgspec.json.decode(payload, type=_Claims)
-        return None if claims.exp is None else datetime.fromtimestamp(claims.exp, UTC)
+        issued, ends = (None if each is None else datetime.fromtimestamp(each, UTC) for each in (claims.iat, claims.exp))
     except (binascii.Error, ValueError, OverflowError, OSError, msgspec.DecodeError):
-        return None
+        return None, None
+    return issued, ends
 
 
 class Tokens:

@@ -1,0 +1,81 @@
+"""Questions to Google's REST APIs that have no client of their own here: read, decoded, and what their refusals mean."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import httpx
+import msgspec
+
+from rotator.clients import calls
+from rotator.errors import Absent, Permanent, RotatorError, TokenExpired, Transient, Unreadable
+
+T = TypeVar("T")
+
+
+class Rest:
+    """One API. Safe for threads."""
+
+    def __init__(self, http: httpx.Client, authorize: Callable[[], str], base: str) -> None:
+        """`base`: https://NAME.googleapis.com, or an emulator of it. Connects at the first question."""
+        self._http = http
+        self._authorize = authorize
+        self._base = base
+        self._host = base.removeprefix("https://")
+
+    def get(self, path: str, kind: type[T], **query: str) -> T:
+        """What is at this path. Raises: Absent, Unreadable, Transient, Permanent."""
+        return self._ask("GET", path, kind, query, None)
+
+    def held(self, path: str, permissions: Sequence[str]) -> frozenset[str]:
+        """Those of the permissions that we hold there: testIamPermissions. Raises: as `get`."""
+        return frozenset(self._ask("POST", f"{path}:testIamPermissions", _Held, {}, {"permissions": permissions}).permissions)
+
+    def _ask(self, method: str, path: str, kind: type[T], query: dict[str, str], body: object) -> T:
+        content = None if body is None else msgspec.json.encode(body)
+
+        def send() -> bytes:
+            headers = {"Authorization": f"Bearer {self._authorize()}", "Content-Type": "application/json"}
+            answer = self._http.request(method, f"{self._base}/v1/{path}", params=query, content=content, headers=headers)
+            return answer.raise_for_status().content
+
+        found = calls.call(send, lambda caught: self._meaning(caught, path), repeat=True)
+        try:
+            return msgspec.json.decode(found, type=kind)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise Transient(f"asking about {path}: an answer that cannot be read; look at proxies") from None
+
+    def _meaning(self, caught: Exception, path: str) -> RotatorError | None:
+        what = f"asking about {path}"
+        match caught:
+            case RotatorError():
+                return caught
+            case httpx.HTTPStatusError():
+                return self._refused(caught.response, what, path)
+            case httpx.HTTPError():
+                return Transient(f"{what}: no answer ({type(caught).__name__}); look at network and proxies")
+            case _:
+                return None
+
+    def _refused(self, answer: httpx.Response, what: str, path: str) -> RotatorError:
+        match answer.status_code:
+            case httpx.codes.UNAUTHORIZED:
+                return TokenExpired(f"{what}: our access token is not accepted any more")
+            case httpx.codes.FORBIDDEN if b"SERVICE_DISABLED" in answer.content:
+                enable = f"gcloud services enable {self._host} --project {path.split('/')[1]}"
+                return Permanent(f"{what}: the API is not enabled", code="api-disabled", next_command=enable)
+            case httpx.codes.FORBIDDEN:
+                return Unreadable(f"{what}: 403: we may not read it")
+            case httpx.codes.NOT_FOUND:
+                return Absent(f"{what}: it is not there")
+            case httpx.codes.NOT_IMPLEMENTED:
+                return Permanent(f"{what}: 501: an emulator that does not play this", code="google-answer")
+            case status if status == httpx.codes.TOO_MANY_REQUESTS or answer.is_server_error:
+                return Transient(f"{what}: {status}; tried again later")
+            case status:
+                return Permanent(f"{what}: {status}", code="google-answer")
+
+
+class _Held(msgspec.Struct, frozen=True):
+    """The answer of testIamPermissions: none held, no field."""
+
+    permissions: tuple[str, ...] = ()
