@@ -82,7 +82,7 @@ class Installation:
         self.cloud.write_kubeconfigs(self.folder)
 
     def subscribe(self, door: str, **changes: Any) -> None:
-        """The subscription is there, anew, as the README says, with these changes; a field that is None is left out."""
+        """The subscription is there, anew, as the doctor wants it, with these changes; a field that is None is left out."""
         push = {"pushEndpoint": f"https://{door}.example/", "oidcToken": {"serviceAccountEmail": INVOKER}}
         whole = {
             "topic": self.topic(door),
@@ -175,7 +175,7 @@ class Installation:
 
     def doctor(self, *words: str) -> Ran:
         cli = Cli(self.folder / "rotator.toml", self.folder / "state.db")
-        return cli("doctor", *words, **self.environment)
+        return cli("doctor", *words, python=(), **self.environment)
 
 
 @contextmanager

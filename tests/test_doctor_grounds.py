@@ -1,5 +1,6 @@
 """`rotator rbac` and `rotator doctor` on both grounds: the sandbox's authorizer, and Kubernetes' own."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,3 +78,13 @@ def test_with_each_verb_withdrawn_in_turn_the_doctor_names_exactly_that_one(flee
         found[str(right)] = named(fleet)
 
     assert found == {str(right): (3, [(f"live/{fleet.ns}", str(right), "missing")]) for right in permission.GARDEN}
+
+
+def test_the_doctor_of_an_installation_knows_who_answers_and_how_long(fleet: Fleet) -> None:
+    """Versions as each server tells them; a fact of the deployment is set, or nobody asks."""
+    lines = fleet.cli("doctor", "-o", "json", ROTATOR_SCHEDULE_JOB="projects/p/locations/l/jobs/j").tree["lines"]
+    said = {line["what"]: line for line in lines if line["subject"] == "live"}
+
+    assert re.search(r"Kubernetes v1\.[0-9]+\.[0-9]+", said["version"]["why"])
+    assert "registry-cache" in said["extension"]["why"]
+    assert said["token"]["status"] == "ok"

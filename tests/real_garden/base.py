@@ -12,6 +12,13 @@ CONTROLLER_REGISTRATIONS = Kind(
     "core.gardener.cloud", "v1beta1", "ControllerRegistration", "controllerregistrations", namespaced=False
 )
 
+CLUSTER_ROLES, CLUSTER_ROLE_BINDINGS = (
+    Kind("rbac.authorization.k8s.io", "v1", kind, f"{kind.lower()}s", namespaced=False)
+    for kind in ("ClusterRole", "ClusterRoleBinding")
+)
+READERS = "gardener.cloud:system:read-global-resources"
+"""Gardener's own role, bound to every authenticated user, as far as the rotator uses it."""
+
 REGION = "europe-west3"
 ZONES = [{"name": f"{REGION}-{letter}"} for letter in "abc"]
 SEED_NAMES = ("gcp-eu1", "gcp-eu2", "gcp-lab")
@@ -45,6 +52,11 @@ def lay(admin: Api) -> None:
     admin.create(CLOUD_PROFILES, {"metadata": {"name": "gcp"}, "spec": _PROFILE})
     for name, resources in _EXTENSIONS.items():
         admin.create(CONTROLLER_REGISTRATIONS, {"metadata": {"name": name}, "spec": {"resources": resources}})
+    rule = {"apiGroups": ["core.gardener.cloud"], "resources": ["controllerregistrations"], "verbs": ["get", "list", "watch"]}
+    admin.create(CLUSTER_ROLES, {"metadata": {"name": READERS}, "rules": [rule]})
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": READERS}
+    everybody = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "system:authenticated"}
+    admin.create(CLUSTER_ROLE_BINDINGS, {"metadata": {"name": READERS}, "roleRef": role, "subjects": [everybody]})
     for name in SEED_NAMES:
         admin.create(SEEDS, _seed(name))
 
