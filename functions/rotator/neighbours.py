@@ -4,7 +4,7 @@
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from rotator.checkup import Asked
     from rotator.clients.bearer import Bearer
     from rotator.clients.garden import KubernetesGarden
+    from rotator.clients.iam import IamAccounts
+    from rotator.clients.registry import ArtifactRegistry
     from rotator.clients.route import Route
     from rotator.clients.token import AccessToken
 
@@ -110,6 +112,19 @@ class Neighbours:
             usage=lambda project: metric.probe(project, self.clock.now()),
             registry=registry.ArtifactRegistry(lines.http, self.clock).greet,
         )
+
+    def trial(self) -> "tuple[Callable[[], IamAccounts], ArtifactRegistry]":
+        """IAM, each time with a token that lives for minutes at least, and the registries: to try what Google answers."""
+        from rotator.clients import bearer, iam, registry
+
+        lines, made = self.lines(), list[iam.IamAccounts]()
+
+        def accounts() -> iam.IamAccounts:
+            if not made or made[-1].fence() - bearer.EARLY <= self.clock.now():
+                made[:] = [iam.IamAccounts(lines.channel(iam.HOST), lines.http, self.access(), self.clock)]
+            return made[-1]
+
+        return accounts, registry.ArtifactRegistry(lines.http, self.clock)
 
     def close(self) -> None:
         """Every connection is closed."""

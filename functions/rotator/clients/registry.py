@@ -206,7 +206,9 @@ def _refused(answer: httpx.Response, key_file: KeyFile, where: str, probe: Image
     unauthenticated = answer.status_code == httpx.codes.UNAUTHORIZED or "Unauthenticated request" in said
     if not unauthenticated and re.search(r"Permission .* denied", said) and probe:
         grant = probe.grant(key_file.account.email)
-        return Answer(False, f"{where}: {key} is accepted but lacks roles/artifactregistry.reader; grant it: {grant} ({text})", said=text)
+        return Answer(
+            False, f"{where}: {key} is accepted but lacks roles/artifactregistry.reader; grant it: {grant} ({text})", said=text
+        )
     if unauthenticated or answer.status_code == httpx.codes.FORBIDDEN:
         return Answer(False, f"{where}: {key} is not accepted ({text}): {_DOUBTS}", propagating=True, said=text)
     return Answer(False, f"{where}: unexpected answer to {key} ({text})", said=text)
