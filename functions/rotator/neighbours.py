@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from rotator.checkup import Asked
     from rotator.clients.bearer import Bearer
     from rotator.clients.garden import KubernetesGarden
+    from rotator.clients.iam import IamAccounts
+    from rotator.clients.registry import ArtifactRegistry
     from rotator.clients.route import Route
     from rotator.clients.subscription import Messaging
     from rotator.clients.timetable import Timetable
@@ -139,6 +141,19 @@ class Neighbours:
         from rotator.clients.timetable import SCHEDULER, Timetable
 
         return Timetable(Rest(self.lines().http, self.authorize, SCHEDULER))
+
+    def trial(self) -> "tuple[Callable[[], IamAccounts], ArtifactRegistry]":
+        """IAM, each time with a token that lives for minutes at least, and the registries: to try what Google answers."""
+        from rotator.clients import bearer, iam, registry
+
+        lines, made = self.lines(), list[iam.IamAccounts]()
+
+        def accounts() -> iam.IamAccounts:
+            if not made or made[-1].fence() - bearer.EARLY <= self.clock.now():
+                made[:] = [iam.IamAccounts(lines.channel(iam.HOST), lines.http, self.access(), self.clock)]
+            return made[-1]
+
+        return accounts, registry.ArtifactRegistry(lines.http, self.clock)
 
     def close(self) -> None:
         """Every connection is closed."""

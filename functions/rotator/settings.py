@@ -176,6 +176,14 @@ def load(path: Path | None, environment: Mapping[str, str]) -> Settings:
     )
 
 
+def load_if_any(path: Path | None, environment: Mapping[str, str]) -> Settings:
+    """As `load`; where no file was named and none is there, settings that name nothing. Raises: Invalid."""
+    places = _places(path, environment, Path(environment.get("HOME") or Path.home()))
+    if path or environment.get("ROTATOR_CONFIG") or any(file.exists() for file in places):
+        return load(path, environment)
+    return Settings(file=places[0], store=Path(), installation="", garden=(), account=())
+
+
 def _filled(account: AccountSettings, policy: Policy, staging_project: str) -> AccountSettings:
     project = account.project or settings_rules.project_of(account.email)
     return msgspec.structs.replace(
@@ -188,9 +196,7 @@ def _filled(account: AccountSettings, policy: Policy, staging_project: str) -> A
 
 
 def _read(path: Path | None, environment: Mapping[str, str], home: Path) -> tuple[Path, str]:
-    said = path or (Path(environment["ROTATOR_CONFIG"]) if environment.get("ROTATOR_CONFIG") else None)
-    own = Path(environment.get("XDG_CONFIG_HOME") or home / ".config") / PROGRAM / "rotator.toml"
-    tried = (said,) if said else (Path("rotator.toml"), own)
+    tried = _places(path, environment, home)
     for file in tried:
         try:
             return file, file.read_text(encoding="utf-8-sig")
@@ -202,6 +208,12 @@ def _read(path: Path | None, environment: Mapping[str, str], home: Path) -> tupl
             raise Invalid((f"{file}: cannot be read: {fault.strerror}",)) from fault
     looked = " and no ".join(map(str, tried))
     raise Invalid((f"there is no {looked}; write one like this:\n\n{EXAMPLE}",))
+
+
+def _places(path: Path | None, environment: Mapping[str, str], home: Path) -> tuple[Path, ...]:
+    said = path or (Path(environment["ROTATOR_CONFIG"]) if environment.get("ROTATOR_CONFIG") else None)
+    own = Path(environment.get("XDG_CONFIG_HOME") or home / ".config") / PROGRAM / "rotator.toml"
+    return (said,) if said else (Path("rotator.toml"), own)
 
 
 def _kinds(folder: Path, home: Path, environment: Mapping[str, str]) -> dict[object, toml.Kind]:

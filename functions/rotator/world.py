@@ -26,11 +26,12 @@ class Permit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What a verifier answered about a key: accepted or not, and its words."""
+    """What a verifier answered about a key: accepted or not, and in words. `said`: the server's own, of a refusal."""
 
     accepted: bool
     text: str
     propagating: bool = False
+    said: str = ""
 
 
 class Use(msgspec.Struct, frozen=True, kw_only=True):

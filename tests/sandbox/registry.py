@@ -61,6 +61,8 @@ class Registry:
         """Begin without repositories."""
         self.token_lifetime = 3600.0
         """Seconds a registry token lives, whatever becomes of its key."""
+        self.tells_life = True
+        """Whether /v2/token says how long its token lives."""
         self.bad_key_status = 401
         """What /v2/token says to a key that does not authenticate; reports differ: 401 or 403."""
         self.refuses_role_at_token = False
@@ -132,7 +134,8 @@ class Registry:
         value = secrets.token_urlsafe(32)
         expires_at = self._door.clock.now() + timedelta(seconds=self.token_lifetime)
         self._tickets[value] = _Ticket(puller=puller, names=frozenset(names), expires_at=expires_at)
-        return as_json(200, {"token": value})
+        life = {"expires_in": int(self.token_lifetime)} if self.tells_life else {}
+        return as_json(200, {"token": value, **life})
 
     def _who(self, request: Request, name: str | None) -> Puller | Answer:
         """The puller behind a registry token or Basic credentials, or the challenge to show some."""

@@ -20,6 +20,7 @@ examples:
   rotator run                             begin what is due, carry on what waits, retire old keys; --once for cron
   rotator status                          what is live, what is being replaced, when each next step may happen
   rotator doctor                          is everything there that it needs, and which command mends what is not
+  rotator probe throw-away@acme ...       what Google really answers, tried on a service account to throw away
   rotator explain failure-budget          what a code of "blocked" means and what to do
 
 exit codes:
@@ -98,6 +99,7 @@ Asks the Gardens (each verb in each namespace), IAM, Secret Manager, Monitoring 
 may do there, and says for everything that is missing which command gives it. Changes nothing. Exit code 3 when
 something is missing, 1 when something could not be asked, 0 when all is well or only optional things are missing."""
     command("doctor", "checking:doctor", "check configuration, reachability and every permission", more)
+    _probing(command)
     more = """
 Prints the Role and RoleBinding of each namespace of one Garden for `kubectl apply -f -`, Secrets by name, with the
 names of the next versions. A project admin applies them, and again when Shoots name other Secrets: `rotator doctor`
@@ -124,6 +126,27 @@ tells. With --google: gcloud command lines for the roles at Google.
     one.add_argument("--kubeconfig", type=Path, metavar="FILE", help="look with this login instead of the rotator's own")
     one.add_argument("--google", action="store_true", help="print gcloud command lines instead")
     one.add_argument("--member", default="", metavar="MEMBER", help="with --google: whom to bind, as serviceAccount:ADDRESS")
+
+
+def _probing(command: Callable[..., argparse.ArgumentParser]) -> None:
+    more = """
+For the first hour on a real project: makes keys on a service account to throw away, looks what IAM, the token endpoint
+and a registry say to them fresh, disabled, enabled and deleted, and compares that with what this program expects. Takes
+minutes, at the slowest an hour. All keys are deleted in the end, also after Ctrl-C. Needs no rotator.toml; with one, an
+account in it is refused, as is any account that has user-managed keys. Exit code 3 when an answer differs, 1 when one is
+missing or a key is left.
+
+  gcloud iam service-accounts create throw-away --project acme-test
+  rotator probe throw-away@acme-test.iam.gserviceaccount.com --project acme-test
+  rotator probe throw-away@acme-test.iam.gserviceaccount.com --project acme-test --yes --limit \
+    --image europe-docker.pkg.dev/acme-test/images/app:latest
+"""
+    one = command("probe", "probing:probe", "try on a throw-away service account what Google really answers", more)
+    one.add_argument("account", metavar="SERVICE_ACCOUNT", help="its address; it must have no user-managed key")
+    one.add_argument("--project", required=True, metavar="P", help="the project of the service account")
+    one.add_argument("--image", metavar="HOST/PATH:TAG", help="a private image that it may pull; else no registry is asked")
+    one.add_argument("--limit", action="store_true", help="make ten keys as well, to see what counts toward the limit")
+    one.add_argument("--yes", action="store_true", help="do it; without this, only say what would be done")
 
 
 def _count(text: str) -> int:

@@ -21,6 +21,7 @@ _WORDS = {
     "Blocked": "red", "Suspended": "yellow", "Waiting": "cyan", "Running": "cyan", "Done": "green",
     "ok": "green", "missing": "red", "unknown": "yellow", "optional": "yellow",
     "skipped": "yellow", "waits": "yellow", "moves": "green", "disabled": "yellow", "unmanaged": "yellow", "orphaned": "yellow",
+    "as expected": "green", "differs": "red",
 }  # fmt: skip
 _MATERIAL = re.compile(r"-----BEGIN.*?(-----END[^-]*-----|$)|[A-Za-z0-9+/=_-]{80,}", re.DOTALL)
 

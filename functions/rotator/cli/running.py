@@ -28,8 +28,8 @@ LISTEN = 15.0
 
 
 @contextmanager
-def stoppable(desk: Desk, advice: str) -> Iterator[threading.Event]:
-    """SIGINT and SIGTERM set the event, so that the step under way is finished; a second SIGINT ends at once."""
+def stoppable(desk: Desk, advice: str, *more: signal.Signals) -> Iterator[threading.Event]:
+    """SIGINT, SIGTERM (and `more`) set the event, so that the step under way is finished; a second one ends at once."""
     stop = threading.Event()
 
     def handler(number: int, frame: FrameType | None) -> None:
@@ -41,7 +41,7 @@ def stoppable(desk: Desk, advice: str) -> Iterator[threading.Event]:
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    old = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    old = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM, *more)}
     try:
         yield stop
     finally:

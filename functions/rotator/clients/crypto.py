@@ -36,9 +36,9 @@ _SUBJECT = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "unused")])
 _CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 
 
-def generate() -> PrivateKey:
+def generate(bits: int = BITS) -> PrivateKey:
     """A new RSA pair."""
-    pair = generate_private_key(public_exponent=65537, key_size=BITS)
+    pair = generate_private_key(public_exponent=65537, key_size=bits)
     pem = pair.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode("ascii")
     return PrivateKey(pem, _fingerprint(pair.public_key()))
 

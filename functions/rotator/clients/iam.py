@@ -88,19 +88,20 @@ class IamAccounts:
 
     def upload(self, account: Account, private: PrivateKey, begin: datetime, end: datetime | None) -> KeyId:
         """Upload a certificate of this pair. A pair that is there already is fine: its id is given."""
-        request = {"name": account.resource, "public_key_data": crypto.certificate(private, begin, end)}
-        attempt = _attempt(
-            f"uploading key {short(private.public_key)} to {account.email}", "iam.serviceAccountKeys.create", account
-        )
         try:
-            made = self._mint(
-                lambda how: self._iam.upload_service_account_key(request=request, **how), attempt, account, "upload"
-            )
+            return self.certify(account, private.public_key, crypto.certificate(private, begin, end))
         except Exists:
             mine = next((key.id for key in self.keys(account) if key.public_key == private.public_key), None)
             if mine is None:
-                raise Transient(f"{attempt.what}: IAM has it, but does not list it yet; looked for again later") from None
+                what = f"uploading key {short(private.public_key)} to {account.email}"
+                raise Transient(f"{what}: IAM has it, but does not list it yet; looked for again later") from None
             return mine
+
+    def certify(self, account: Account, public_key: PublicKey, certificate: bytes) -> KeyId:
+        """Upload this certificate of the key as it stands. Raises: Exists when IAM says that it has it."""
+        request = {"name": account.resource, "public_key_data": certificate}
+        attempt = _attempt(f"uploading key {short(public_key)} to {account.email}", "iam.serviceAccountKeys.create", account)
+        made = self._mint(lambda how: self._iam.upload_service_account_key(request=request, **how), attempt, account, "upload")
         return _id(made.name)
 
     def create(self, account: Account) -> tuple[KeyId, PrivateKey]:

@@ -44,6 +44,21 @@ class _Granted(msgspec.Struct):
     token: str = ""
     error: str = ""
     error_description: str = ""
+    expires_in: float | None = None
+
+
+class Ticket:
+    """A registry's token. `seconds`: its life as the registry tells it, if it does. Plain, so that no repr shows the token."""
+
+    __slots__ = ("key_file", "probe", "seconds", "token", "upstream")
+
+    def __init__(self, token: str, key_file: KeyFile, upstream: str, probe: Image | None, seconds: float | None) -> None:
+        """`token`: for the authorization of a pull, nowhere else."""
+        self.token = token
+        self.key_file = key_file
+        self.upstream = upstream
+        self.probe = probe
+        self.seconds = seconds
 
 
 class _Error(msgspec.Struct):
@@ -75,13 +90,18 @@ class ArtifactRegistry:
             return Answer(True, f"{key} was exchanged for an access token")
         said = words(f"{granted.error or answer.status_code} {granted.error_description}")
         if granted.error == "invalid_grant":
-            return Answer(False, f"Google does not accept {key} ({said}): {_DOUBTS}", propagating=True)
+            return Answer(False, f"Google does not accept {key} ({said}): {_DOUBTS}", propagating=True, said=said)
         if not granted.error:
             raise Transient(f"exchanging {key} for a token: {answer.status_code} without a reason; tried again later")
-        return Answer(False, f"Google does not exchange {key} for a token ({said})")
+        return Answer(False, f"Google does not exchange {key} for a token ({said})", said=said)
 
     def pull(self, key_file: KeyFile, upstream: str, image: str | None) -> Answer:
         """Whether the registry accepts the key; with an image, whether it may pull it."""
+        ticket = self.ticket(key_file, upstream, image)
+        return ticket if isinstance(ticket, Answer) else self.look(ticket)
+
+    def ticket(self, key_file: KeyFile, upstream: str, image: str | None) -> "Ticket | Answer":
+        """The registry's own token for this key, or its refusal."""
         probe = None if image is None else Image.parse(upstream, image)
         key = f"key {short(key_file.id)}"
         where = f"{probe} at {upstream}" if probe else upstream
@@ -94,9 +114,14 @@ class ArtifactRegistry:
         token = granted.token or granted.access_token
         if answer.status_code != httpx.codes.OK or not token:
             return _refused(answer, key_file, where, probe)
-        if probe is None:
-            return Answer(True, f"{upstream} accepts {key}; no probe image, so nothing was pulled")
-        return self._manifest(key_file, upstream, probe, token)
+        return Ticket(token, key_file, upstream, probe, granted.expires_in)
+
+    def look(self, ticket: "Ticket") -> Answer:
+        """Whether this token, which may have outlived its key, may pull the image that it is for."""
+        if ticket.probe is None:
+            key = f"key {short(ticket.key_file.id)}"
+            return Answer(True, f"{ticket.upstream} accepts {key}; no probe image, so nothing was pulled")
+        return self._manifest(ticket.key_file, ticket.upstream, ticket.probe, ticket.token)
 
     def greet(self, upstream: str) -> None:
         """The registry answers and says where to log in: itself. Raises: Permanent, Transient."""
@@ -181,10 +206,12 @@ def _refused(answer: httpx.Response, key_file: KeyFile, where: str, probe: Image
     unauthenticated = answer.status_code == httpx.codes.UNAUTHORIZED or "Unauthenticated request" in said
     if not unauthenticated and re.search(r"Permission .* denied", said) and probe:
         grant = probe.grant(key_file.account.email)
-        return Answer(False, f"{where}: {key} is accepted but lacks roles/artifactregistry.reader; grant it: {grant} ({text})")
+        return Answer(
+            False, f"{where}: {key} is accepted but lacks roles/artifactregistry.reader; grant it: {grant} ({text})", said=text
+        )
     if unauthenticated or answer.status_code == httpx.codes.FORBIDDEN:
-        return Answer(False, f"{where}: {key} is not accepted ({text}): {_DOUBTS}", propagating=True)
-    return Answer(False, f"{where}: unexpected answer to {key} ({text})")
+        return Answer(False, f"{where}: {key} is not accepted ({text}): {_DOUBTS}", propagating=True, said=text)
+    return Answer(False, f"{where}: unexpected answer to {key} ({text})", said=text)
 
 
 def _decoded(answer: httpx.Response, shape: type[Body]) -> Body:
