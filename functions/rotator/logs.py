@@ -13,6 +13,8 @@ from typing import Literal
 
 import msgspec
 
+from rotator.gauge import Gauge
+from rotator.log_fields import OPERATION, SAMPLED, SPAN, TRACE, Kind
 from rotator.record import Blocked, Record, Wait
 from rotator.states import name_of
 
@@ -22,50 +24,70 @@ PRODUCER = "registry-key-rotator"
 MATERIAL = re.compile(r"-----BEGIN.*?(-----END[^-]*-----|$)|ya29\.\S+|eyJ[\w.-]{20,}|[A-Za-z0-9+/=_-]{80,}", re.DOTALL)
 """Keys, tokens and long blobs: names and addresses are shorter."""
 
-_trace: ContextVar[str] = ContextVar("trace", default="")
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
-_CLOUD_TRACE = re.compile(r"([0-9a-f]{32})(/.*)?")
+_trace: ContextVar[Mapping[str, object] | None] = ContextVar("trace", default=None)
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
+_CLOUD_TRACE = re.compile(r"([0-9a-f]{32})(?:/([0-9]{1,20}))?(?:;o=([0-9]))?")
 
 
 def request(headers: Mapping[str, str], project: str = "") -> None:
     """Lines of this request carry its trace, if it came with one. `headers` by lower-case names."""
-    found = _TRACEPARENT.fullmatch(headers.get("traceparent", "")) or _CLOUD_TRACE.fullmatch(
-        headers.get("x-cloud-trace-context", "")
-    )
-    trace = found[1] if found else ""
-    _trace.set(f"projects/{project}/traces/{trace}" if trace and project else trace)
+    trace = span = flags = ""
+    if found := _TRACEPARENT.fullmatch(headers.get("traceparent", "")):
+        trace, span, flags = found[1], found[2], found[3]
+    elif found := _CLOUD_TRACE.fullmatch(headers.get("x-cloud-trace-context", "")):
+        trace, span, flags = found[1], f"{int(found[2] or 0):016x}"[-16:], found[3] or "0"
+    fields: dict[str, object] = {}
+    if trace:
+        fields[TRACE] = f"projects/{project}/traces/{trace}" if project else trace
+        fields[SAMPLED] = bool(int(flags, 16) & 1)
+    if span.strip("0"):
+        fields[SPAN] = span
+    _trace.set(fields)
 
 
-def line(severity: Severity, message: str, **fields: object) -> None:
-    """A line is out. `fields`: small values by names that a log-based metric may use; `record` makes it one of an operation."""
-    entry: dict[str, object] = {"severity": severity, "message": message, **fields}
-    if trace := _trace.get():
-        entry["logging.googleapis.com/trace"] = trace
+def line(severity: Severity, kind: Kind, message: str, **fields: object) -> None:
+    """A line is out. `fields`: as in `log_fields`; None leaves one out. `record` makes the line one of an operation."""
+    entry: dict[str, object] = {"severity": severity, "message": message, "kind": kind}
     if record_id := fields.get("record"):
-        entry["logging.googleapis.com/operation"] = {"id": record_id, "producer": PRODUCER}
+        entry[OPERATION] = {"id": record_id, "producer": PRODUCER}
+    entry |= {name: value for name, value in fields.items() if value is not None}
+    entry |= _trace.get() or {}
     sys.stdout.write(msgspec.json.encode(_clean(entry)).decode() + "\n")
     sys.stdout.flush()
 
 
 def transition(record: Record) -> None:
-    """A line for what a record has come to: its state and, when it rests, why."""
+    """A line for what a record has come to: its state and, when it rests, why. Revision 0: it was ordered just now."""
     rest = record.rest
     state = name_of(record.state)
+    first, last = record.revision == 0, not record.unfinished
     fields: dict[str, object] = {
         "record": record.id,
-        "kind": record.kind,
+        "saga": record.kind,
         "credential": record.order.credential,
         "state": state,
         "revision": record.revision,
+        OPERATION: {"id": record.id, "producer": PRODUCER, "first": first, "last": last},
     }
     if isinstance(rest, Blocked):
-        fields |= {"code": rest.code, "why": rest.why, "next_command": rest.next_command}
-        line("ERROR", f"{record.id} {state} is blocked ({rest.code}): {rest.why[0] if rest.why else ''}", **fields)
+        fields |= {"blocked_code": rest.code, "why": rest.why, "next_command": rest.next_command}
+        words = f"{record.id} {state} is blocked ({rest.code}): {rest.why[0] if rest.why else ''}"
+        line("ERROR", "transition", words, **fields)
     elif isinstance(rest, Wait):
         fields |= {"until": rest.until, "why": rest.why}
-        line("INFO", f"{record.id} {state} waits: {rest.why[0] if rest.why else ''}", **fields)
+        line("INFO", "transition", f"{record.id} {state} waits: {rest.why[0] if rest.why else ''}", **fields)
+    elif first:
+        line("NOTICE", "transition", f"{record.id} was ordered: {record.order.why}", **fields)
     else:
-        line("NOTICE", f"{record.id} is {state}", **fields)
+        line("NOTICE", "transition", f"{record.id} is {state}", **fields)
+
+
+def credential(seen: Gauge) -> None:
+    """A line with what is watched of one credential."""
+    fields = {name: getattr(seen, name) for name in seen.__struct_fields__}
+    age = f"{seen.key_age_days:.0f}" if seen.key_age_days is not None else "unknown"
+    words = f"{seen.credential}: key age {age} of {seen.key_max_age_days:.0f} days, {seen.blocked} blocked"
+    line("INFO", "credential", words, **fields)
 
 
 def _clean(value: object) -> object:

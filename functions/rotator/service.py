@@ -46,18 +46,20 @@ class Service:
         pace: Callable[[Sending], None] = lambda _: None,
         worker: str = "rotator",
         claim: timedelta = CLAIM,
+        told: Callable[[Record], None] = lambda _: None,
     ) -> None:
         """Talk to nobody yet.
 
         `make_world`: neighbours for one account, or to look at all, with one fresh token that is never refreshed.
         `pace`: asked ahead of every mutating call. `worker`: a name that no other service has; each
         activation adds a number of its own. `claim`: how long an activation that says nothing holds its record.
+        `told`: hears each record that is ordered, superseded, or changed by a person; those that `run` saves it yields.
         """
         self.installation = installation
         self.charges = tuple(charges)
         self.places = tuple(places)
         self.store = store
-        self.ledger = Ledger(store, places)
+        self.ledger = Ledger(store, places, told)
         self._worker = worker
         self._activations = itertools.count(1)
         self._claim = claim

@@ -4,6 +4,8 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from rotator import logs
+
 if TYPE_CHECKING:
     from rotator.wiring import Wired
 
@@ -19,6 +21,7 @@ def opened(environment: Mapping[str, str]) -> "Wired":
             from rotator import wiring
 
             _opened = wiring.open(None, environment)
+            _opened.told = logs.transition
         return _opened
 
 
@@ -27,4 +30,6 @@ def give(wired: "Wired | None") -> "Wired | None":
     global _opened
     with _lock:
         before, _opened = _opened, wired
+        if wired is not None:
+            wired.told = logs.transition
         return before
