@@ -19,6 +19,7 @@ class Gauge(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     unproved: int
     shoots: int
     key_age_days: float | None = None
+    over_age: bool | None = None
     expires_in_days: float | None = None
     safe_until: datetime | None = None
     keys: int | None = None
@@ -48,6 +49,10 @@ def read(view: CredentialView, now: datetime) -> Gauge | None:
     return msgspec.structs.replace(
         gauge,
         key_age_days=_days(now - made_at) if made_at is not None else None,
+        over_age=any(
+            each.role != "unmanaged" and each.key.works_at(now) and now - each.key.made_at > view.charge.policy.max_age
+            for each in view.keys
+        ),
         expires_in_days=_days(safe_until - now) if safe_until is not None else None,
         safe_until=safe_until,
         keys=len(view.keys),

@@ -61,6 +61,7 @@ FIELDS = (
     Field("why", "texts", "the reasons to wait, or to need a person", ("transition",)),
     Field("key_age_days", "days", "age of the wanted key; before the first rotation, of the oldest in use", ("credential",)),
     Field("key_max_age_days", "days", "the policy's max_age", ("credential",)),
+    Field("over_age", "yes or no", "a key that ought to work no more, by max_age, still works", ("credential",)),
     Field("expires_in_days", "days", "until the first key in use expires; absent when none ever does", ("credential",)),
     Field("safe_until", "time", "when that is: nothing breaks before, even if nobody comes", ("credential",)),
     Field(
