@@ -68,9 +68,9 @@ def markdown() -> str:
     """Kinds and fields as the README shows them."""
     return "\n".join(
         [
-            *_table(("kind", "a line of it is written when"), ((f"`{kind}`", when) for kind, when in KINDS.items())),
+            *table(("kind", "a line of it is written when"), ((f"`{kind}`", when) for kind, when in KINDS.items())),
             "",
-            *_table(
+            *table(
                 ("field", "form", "on lines of", "meaning"),
                 ((f"`{each.name}`", each.form, ", ".join(each.kinds) or "all", each.meaning) for each in FIELDS),
             ),
@@ -78,5 +78,6 @@ def markdown() -> str:
     )
 
 
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
+def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
+    """The lines of a table of the README."""
     return [f"| {' | '.join(cells)} |" for cells in (head, ("---",) * len(head), *rows)]

@@ -15,6 +15,7 @@ from rotator.policy import text
 CLOUD_RUN = ("K_SERVICE", "CLOUD_RUN_JOB")
 DATABASE = r"projects/[a-z0-9.:-]+/databases/(\(default\)|[a-z][a-z0-9-]{2,61}[a-z0-9])"
 TOPIC = r"projects/[a-z0-9.:-]+/topics/[A-Za-z][A-Za-z0-9._~+%-]{2,254}"
+OTEL = "otlp|gcp"
 ADDRESS = r"(127\.0\.0\.1|localhost|\[::1\]):[0-9]{1,5}"
 
 MARGIN = timedelta(seconds=20)
@@ -29,6 +30,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
 
     firestore: the database that keeps the records (projects/P/databases/D); without it the embedded store does.
     work_topic: fan-out to `worker`; expiry_topic: where Secret Manager announces that a key becomes due (projects/P/topics/T).
+    otel: where traces and metrics go; empty: nowhere.
     budget: how long one activation of a door may go on. firestore_emulator, pubsub_emulator: host:port, with a sandbox only.
     """
 
@@ -37,6 +39,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     work_topic: str = ""
     expiry_topic: str = ""
     budget: timedelta = timedelta(seconds=40)
+    otel: str = ""
     firestore_emulator: str = ""
     pubsub_emulator: str = ""
 
@@ -57,6 +60,7 @@ def read(environment: Mapping[str, str], *, sandbox: bool) -> tuple[Deployment, 
         work_topic=form("ROTATOR_WORK_TOPIC", TOPIC, "a topic; write projects/PROJECT/topics/TOPIC"),
         expiry_topic=form("ROTATOR_EXPIRY_TOPIC", TOPIC, "a topic; write projects/PROJECT/topics/TOPIC"),
         budget=_budget(environment, faults),
+        otel=form("ROTATOR_OTEL", OTEL, "a way; write otlp or gcp, or leave it out"),
         firestore_emulator=form("FIRESTORE_EMULATOR_HOST", ADDRESS, 'an address on this machine, like "127.0.0.1:8080"'),
         pubsub_emulator=form("PUBSUB_EMULATOR_HOST", ADDRESS, 'an address on this machine, like "127.0.0.1:8085"'),
     )

@@ -8,7 +8,7 @@ https://cloud.google.com/logging/docs/structured-logging
 import re
 import sys
 from collections.abc import Mapping
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from typing import Literal
 
 import msgspec
@@ -24,7 +24,18 @@ PRODUCER = "registry-key-rotator"
 MATERIAL = re.compile(r"-----BEGIN.*?(-----END[^-]*-----|$)|ya29\.\S+|eyJ[\w.-]{20,}|[A-Za-z0-9+/=_-]{80,}", re.DOTALL)
 """Keys, tokens and long blobs: names and addresses are shorter."""
 
-_trace: ContextVar[Mapping[str, object] | None] = ContextVar("trace", default=None)
+
+class Trace(msgspec.Struct, frozen=True):
+    """Where lines and spans belong: ids in hex, as W3C writes them; `span` empty: the request came without one."""
+
+    trace: str
+    span: str
+    sampled: bool
+    project: str
+
+
+_trace: ContextVar[Trace | None] = ContextVar("trace", default=None)
+_project: ContextVar[str] = ContextVar("project", default="")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 _CLOUD_TRACE = re.compile(r"([0-9a-f]{32})(?:/([0-9]{1,20}))?(?:;o=([0-9]))?")
 
@@ -36,13 +47,24 @@ def request(headers: Mapping[str, str], project: str = "") -> None:
         trace, span, flags = found[1], found[2], found[3]
     elif found := _CLOUD_TRACE.fullmatch(headers.get("x-cloud-trace-context", "")):
         trace, span, flags = found[1], f"{int(found[2] or 0):016x}"[-16:], found[3] or "0"
-    fields: dict[str, object] = {}
-    if trace:
-        fields[TRACE] = f"projects/{project}/traces/{trace}" if project else trace
-        fields[SAMPLED] = bool(int(flags, 16) & 1)
-    if span.strip("0"):
-        fields[SPAN] = span
-    _trace.set(fields)
+    _project.set(project)
+    known = trace.strip("0")
+    _trace.set(Trace(trace, span if span.strip("0") else "", bool(int(flags, 16) & 1), project) if known else None)
+
+
+def traced() -> Trace | None:
+    """Where lines belong that are written now."""
+    return _trace.get()
+
+
+def within(trace: str, span: str, *, sampled: bool) -> Token[Trace | None]:
+    """Lines belong to this span from now on, until somebody gives the token to `leave`."""
+    return _trace.set(Trace(trace, span, sampled, _project.get()))
+
+
+def leave(token: Token[Trace | None]) -> None:
+    """Lines belong again to what they did before."""
+    _trace.reset(token)
 
 
 def line(severity: Severity, kind: Kind, message: str, **fields: object) -> None:
@@ -51,7 +73,9 @@ def line(severity: Severity, kind: Kind, message: str, **fields: object) -> None
     if record_id := fields.get("record"):
         entry[OPERATION] = {"id": record_id, "producer": PRODUCER}
     entry |= {name: value for name, value in fields.items() if value is not None}
-    entry |= _trace.get() or {}
+    if (at := _trace.get()) is not None:
+        entry |= {TRACE: f"projects/{at.project}/traces/{at.trace}" if at.project else at.trace, SAMPLED: at.sampled}
+        entry |= {SPAN: at.span} if at.span else {}
     sys.stdout.write(msgspec.json.encode(_clean(entry)).decode() + "\n")
     sys.stdout.flush()
 

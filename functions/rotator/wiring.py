@@ -22,6 +22,7 @@ from rotator.runbook import CLAIM
 from rotator.service import Service
 from rotator.settings import Settings, load
 from rotator.stores.sqlite import SqliteStore
+from rotator.telemetry import SILENCE, Telemetry
 from rotator.world import Staging, Usage, World
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Wired(Neighbours):
         super().__init__(settings)
         self.store = opened(self)
         self.told: Callable[[Record], None] = lambda _: None
+        self.telemetry: Telemetry = SILENCE
         per_second = {garden.name: garden.entries_per_second for garden in settings.garden}
         self.service = Service(
             installation=settings.installation,
@@ -85,7 +87,7 @@ class Wired(Neighbours):
 
             return usage.MonitoringUsage(lines.channel(usage.HOST), access)
 
-        return World(
+        world = World(
             accounts=iam.IamAccounts(lines.channel(iam.HOST), lines.http, access, self.clock),
             staging=cast(Staging, _Late(staged)),
             gardens={name: garden.activation() for name, garden in self.gardens().items()},
@@ -93,6 +95,7 @@ class Wired(Neighbours):
             usage=cast(Usage, _Late(usage)),
             books=Ledger(self.store, self.places, self._tell),
         )
+        return self.telemetry.around(world)
 
     def _tell(self, record: Record) -> None:
         """To whoever is `told` by now: doors write it into their log, a terminal says nothing."""

@@ -28,12 +28,15 @@ def carry_on(wired: "Wired", before: Record, budget: timedelta) -> tuple[int, Re
     """
     laps = PatientLaps(wired.clock.now, time.sleep, threading.Event(), patience=NAP, budget=budget)
     steps, last = 0, None
-    for record in wired.service.run(before.id, laps):
-        if history.entry(last or before, record, wired.clock.now(), "") is not None:
-            logs.transition(record)
-        if last is None or record.state != last.state:
-            laps.stirred()
-        steps, last = steps + 1, record
+    with wired.telemetry.activation(before) as watched:
+        for record in wired.service.run(before.id, watched.laps(laps)):
+            now = wired.clock.now()
+            if history.entry(last or before, record, now, "") is not None:
+                logs.transition(record)
+            watched.saved(record, now)
+            if last is None or record.state != last.state:
+                laps.stirred()
+            steps, last = steps + 1, record
     return steps, last
 
 

@@ -36,6 +36,7 @@ def handle(asked: Asked, environment: Mapping[str, str]) -> Said:
         faults += found.unread
         for seen in filter(None, (gauge.read(view, found.at) for view in found.credentials)):
             logs.credential(seen)
+            wired.telemetry.saw(seen)
     except RotatorError as fault:
         faults.append(str(fault))
         looked = False
@@ -49,6 +50,7 @@ def handle(asked: Asked, environment: Mapping[str, str]) -> Said:
     if looked and served:  # an alarm goes off when there is no such line for some hours
         counts = {"due": len(due), "woken": woken, "faults": len(faults)}
         words = f"schedule: {len(began)} began, {woken} of {len(due)} woken"
+        wired.telemetry.looked()
         logs.line("INFO", "schedule", words, door="schedule", began=began, **counts)
     return tree(200, {"kind": "schedule", "began": began, "due": len(due), "woken": woken, "faults": faults})
 

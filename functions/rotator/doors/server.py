@@ -5,6 +5,7 @@ import os
 from typing import Any
 
 from rotator import logs
+from rotator.doors import house
 from rotator.doors.form import Asked, Refused, Said, problem, shown
 from rotator.errors import Invalid, Permanent, RotatorError, Transient, Unreadable
 
@@ -20,6 +21,7 @@ MISFIT = frozenset({409, 422})
 def answer(request: Any, door: str) -> Any:
     """The door's answer as (body, status, headers). No fault leaves a traceback or repeats what was sent."""
     said = _said(request, door)
+    house.flush()
     return said.body, said.status, {"Content-Type": said.content_type, "Cache-Control": "no-store", **said.headers}
 
 
