@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+import framework
+import log_lines
 import otlp
 from door_ground import DoorHouse, ask, doors
 from house import BASE, EMAIL
@@ -21,11 +23,12 @@ from otlp import Collector, attributes, collector
 from rotator import otel
 from rotator.deployment import read
 from rotator.doors import house as opened
-from rotator.errors import Invalid
+from rotator.errors import Invalid, Transient
 from rotator.log_fields import SPAN, TRACE
 from rotator.logs import MATERIAL
 from rotator.telemetry import ATTRIBUTES, METRICS
 from rotator.wiring import Wired
+from sandbox import landscape
 from test_log_fields import TRACED
 from test_schedule_worker import live, nobody, old_enough
 
@@ -141,8 +144,27 @@ def test_steps_belong_to_the_trace_of_the_request(tmp_path: Path, monkeypatch: p
     assert {found.parent_span_id.hex() for found in steps} == {span}
 
 
+def test_a_real_door_has_told_before_it_answers(tmp_path: Path) -> None:
+    """As deployed: ROTATOR_OTEL alone turns it on."""
+    with landscape.cloud() as cloud, collector() as heard:
+        config = cloud.write_config(tmp_path / "etc")
+        environment = {"ROTATOR_CONFIG": str(config), "ROTATOR_STATE": str(tmp_path / "state.db"), "ROTATOR_OTEL": "otlp"}
+        environment |= {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": heard.address,
+            "PYTHONPATH": os.environ.get("PYTHONPATH", str(ROOT / "functions")),
+        }
+        with framework.door("schedule", tmp_path / "door" / "log", **environment) as door:
+            answer = door.ask("/", b"{}", headers={"Content-Type": "application/json"})
+            arrived = dict(heard.metrics)
+            lines = log_lines.read(door.said)
+
+    assert answer.status == 200
+    assert {"rotator.schedules", "rotator.keys", "rotator.call.duration"} <= set(arrived)
+    assert [line for line in lines if line["kind"] == "fault" and "sent" in line["message"]] == []
+
+
 def test_an_end_that_is_down_stops_no_step_and_costs_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(otel, "PATIENCE", 1.0)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
     with nobody() as address, watched(tmp_path, f"http://{address}", monkeypatch) as (h, w):
         old_enough(h, w)
         since = time.monotonic()
@@ -157,17 +179,38 @@ def test_an_end_that_is_down_stops_no_step_and_costs_seconds(tmp_path: Path, mon
 def test_google_is_told_with_our_token_and_whose_project_it_is() -> None:
     with pytest.raises(Invalid, match="GOOGLE_CLOUD_PROJECT"):
         otel.opened("gcp", {}, lambda: "token")
-    told = otel.opened("gcp", {"GOOGLE_CLOUD_PROJECT": "acme", "K_SERVICE": "worker"}, lambda: "a-token")
-    exporter = told._kept._exporter
+    tokens = iter(["first", "second"])
+    with collector() as heard:
+        told = otel.opened("gcp", {"GOOGLE_CLOUD_PROJECT": "acme", "K_SERVICE": "worker"}, lambda: next(tokens), heard.address)
+        for _ in range(2):
+            told.looked()
+            told.flush()
 
-    assert exporter._endpoint == "https://telemetry.googleapis.com/v1/traces"
+    assert [each["Authorization"] for each in heard.headers] == ["Bearer first", "Bearer second"]
+    assert {(each["gcp.project_id"], each["faas.name"]) for each in heard.resources} == {("acme", "worker")}
+    assert heard.points("rotator.schedules") == [({}, 2)]
+
+
+def test_a_token_that_cannot_be_had_stops_no_step(tmp_path: Path) -> None:
+    def refused() -> str:
+        raise Transient("no token today")
+
+    with collector() as heard, doors(tmp_path) as (h, w):
+        w.telemetry = otel.opened("gcp", {"GOOGLE_CLOUD_PROJECT": "acme"}, refused, heard.address)
+        old_enough(h, w)
+        found = ask("schedule")
+
+    assert (found.status, found.tree["woken"], heard.raw) == (200, 1, [])
+    assert any("spans could not be sent" in line for line in found.said("WARNING"))
 
 
 def test_another_way_is_refused_and_none_is_silence(tmp_path: Path) -> None:
     found, faults = read({"ROTATOR_OTEL": "prometheus"}, sandbox=False)
+    _, mixed = read({"ROTATOR_OTEL": "gcp"}, sandbox=True)
     with doors(tmp_path) as (_, w):
         assert opened.telemetry(w, {}) is w.telemetry
 
+    assert len(mixed) == 1
     assert (found.otel, len(faults), "otlp or gcp" in faults[0]) == ("prometheus", 1, True)
 
 

@@ -95,5 +95,7 @@ def _consistent(found: Deployment, faults: list[str], *, sandbox: bool) -> None:
         faults.append("ROTATOR_FIRESTORE: is set beside [sandbox], but FIRESTORE_EMULATOR_HOST is not; never mix the two")
     if sandbox and found.work_topic and not found.pubsub_emulator:
         faults.append("ROTATOR_WORK_TOPIC: is set beside [sandbox], but PUBSUB_EMULATOR_HOST is not; never mix the two")
+    if sandbox and found.otel == "gcp":
+        faults.append('ROTATOR_OTEL: "gcp" is set beside [sandbox]; write otlp, never mix the two')
     if found.cloud_run and not found.firestore:
         faults.append("ROTATOR_FIRESTORE: is missing; on Cloud Run the embedded store would be gone with its instance")

@@ -39,12 +39,15 @@ PATIENCE = 3.0
 
 MOVE = "move"
 
+BATCH = 512
+"""Spans of one request, as the library's own processors send them."""
+
 MOST = 10_000
 """Ended spans that are kept for the next flush; a thousand Shoots are a thousand spans."""
 
 
-def opened(way: str, environment: Mapping[str, str], authorize: Callable[[], str]) -> "Otel":
-    """Telemetry to where `way` says: otlp, by the standard variables; gcp, to Google, with our own token. Raises: Invalid."""
+def opened(way: str, environment: Mapping[str, str], authorize: Callable[[], str], google: str = GOOGLE) -> "Otel":
+    """Telemetry to where `way` says: otlp, by the standard variables; gcp, to `google`, with our own token. Raises: Invalid."""
     said = any(environment.get(f"OTEL_EXPORTER_OTLP{signal}TIMEOUT") for signal in ("_", "_TRACES_", "_METRICS_"))
     options: dict[str, Any] = {"timeout": None if said else PATIENCE}
     attributes = {
@@ -62,7 +65,7 @@ def opened(way: str, environment: Mapping[str, str], authorize: Callable[[], str
         for signal in places:
             session = requests.Session()
             session.auth = _Bearer(authorize)
-            places[signal] = {"endpoint": f"{GOOGLE}/v1/{signal}", "session": session}
+            places[signal] = {"endpoint": f"{google}/v1/{signal}", "session": session}
     sampler = None if environment.get("OTEL_TRACES_SAMPLER") else ALWAYS_ON
     return Otel(
         Resource.create(attributes),
@@ -99,8 +102,10 @@ class _Kept(SpanProcessor):
     def force_flush(self, timeout_millis: int = 0) -> bool:  # noqa: ARG002 - the exporter has its own
         with self._lock:
             ended, self._ended = self._ended, []
-        if ended and self._exporter.export(ended) is not SpanExportResult.SUCCESS:
-            logs.line("WARNING", "fault", f"{len(ended)} spans could not be sent; they are lost")
+        for begin in range(0, len(ended), BATCH):
+            if self._exporter.export(ended[begin : begin + BATCH]) is not SpanExportResult.SUCCESS:
+                logs.line("WARNING", "fault", f"{len(ended) - begin} spans could not be sent; they are lost")
+                return False
         return True
 
 

@@ -60,7 +60,7 @@ METRICS = (
 ATTRIBUTES = {
     "saga": "rotation or retirement",
     "state": "of a step, the state that it began in; of a record, the one that it ended in",
-    "outcome": "of a step: moved, checkpoint (within its state), waits, blocked or again; of a call: ok, or the kind of its fault",
+    "outcome": "of a step: moved, checkpoint, waits, blocked or again; of a call: ok, or the kind of its fault",
     "credential": "the account's address",
     "garden": "the Garden's name",
     "neighbour": "accounts, staging, gardens, registry, usage or books",

@@ -24,7 +24,11 @@ def opened(environment: Mapping[str, str]) -> "Wired":
 
             made = wiring.open(None, environment)
             made.told = logs.transition
-            made.telemetry = telemetry(made, environment)
+            try:
+                made.telemetry = telemetry(made, environment)
+            except Invalid:
+                made.close()
+                raise
             _opened = made
         return _opened
 
