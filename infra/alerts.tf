@@ -85,7 +85,7 @@ resource "google_logging_metric" "schedule" {
   project     = var.project
   name        = "${local.name}/schedule"
   description = "schedules that looked and succeeded"
-  filter      = "${local.lines} AND jsonPayload.kind=\"schedule\" AND severity<WARNING"
+  filter      = "${local.lines} AND jsonPayload.kind=\"schedule\""
 
   metric_descriptor {
     metric_kind = "DELTA"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import log_lines
 from cli_runner import ROOT, Cli
 from framework import Answer, Door, door
 from sandbox import landscape
@@ -61,3 +62,4 @@ def ground(folder: Path, **environment: str) -> Iterator[Ground]:
         books = {"ROTATOR_CONFIG": str(config), "ROTATOR_STATE": str(folder / "state.db")}
         with door("api", folder / "door" / "log", **books, **environment) as api:
             yield Ground(cloud, api, Cli(config, folder / "state.db"))
+            log_lines.read(api.said)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 
+import log_lines
 from framework import Answer, Door
 from sandbox.cloud import Cloud
 
@@ -131,8 +132,7 @@ class CloudGround:
 
     def lines(self, door: str) -> list[dict[str, Any]]:
         """What the door has logged."""
-        found = (line for line in self.doors[door].said.splitlines() if line.startswith("{"))
-        return [json.loads(line) for line in found]
+        return log_lines.read(self.doors[door].said)
 
     def stop(self) -> None:
         """No door is open any more; sandbox and emulators are their owners' matter."""

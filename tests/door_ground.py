@@ -16,6 +16,7 @@ import msgspec
 from flask import Request
 from werkzeug.test import EnvironBuilder
 
+import log_lines
 from house import House
 from rotator import settings
 from rotator.deployment import Deployment
@@ -46,19 +47,20 @@ class Answer:
         """The messages of this severity."""
         return [line["message"] for line in self.lines if line["severity"] == severity]
 
+    def of(self, kind: str) -> list[Mapping[str, Any]]:
+        """The lines of this kind."""
+        return [line for line in self.lines if line["kind"] == kind]
 
-def ask(
-    door: str,
-    body: bytes = b"{}",
-    method: str = "POST",
-    kind: str = "application/json",
-    headers: Mapping[str, str] | None = None,
-) -> Answer:
-    """The door's answer. Not for threads that want to tell their lines apart: stdout is the process's."""
+
+def ask(door: str, body: bytes = b"{}", method: str = "POST", **request: Any) -> Answer:
+    """The door's answer; every line that it logs is one that the table of fields foresees.
+
+    Not for threads that want to tell their lines apart: stdout is the process's.
+    """
     said = StringIO()
     with redirect_stdout(said):
-        status, tree = bare(door, body, method, kind, headers)
-    return Answer(status, tree, tuple(json.loads(line) for line in said.getvalue().splitlines()))
+        status, tree = bare(door, body, method, **request)
+    return Answer(status, tree, tuple(log_lines.read(said.getvalue())))
 
 
 def bare(
@@ -66,10 +68,13 @@ def bare(
     body: bytes = b"{}",
     method: str = "POST",
     kind: str = "application/json",
+    path: str = "/",
     headers: Mapping[str, str] | None = None,
 ) -> tuple[int, Mapping[str, Any]]:
     """Status and answer."""
-    request = Request(EnvironBuilder(method=method, data=body, content_type=kind, headers=headers).get_environ())
+    building = EnvironBuilder(path=path, method=method, data=body, content_type=kind, headers=dict(headers or {}))
+    building.environ_base = {"REMOTE_ADDR": "127.0.0.1"}
+    request = Request(building.get_environ())
     found, status, _ = server.answer(request, door)
     return status, json.loads(found)
 

@@ -29,7 +29,7 @@ def test_what_began_is_in_the_answer_and_in_the_log(tmp_path: Path) -> None:
 
         assert (found.status, found.tree["outcome"], found.tree["records"]) == (200, "began", [FIRST])
         assert (again.status, again.tree["outcome"], again.tree["records"]) == (200, "looked", [])
-        assert [(line["severity"], line["began"]) for line in found.lines] == [("NOTICE", [FIRST])]
+        assert [(line["severity"], line["began"]) for line in found.of("event")] == [("NOTICE", [FIRST])]
 
 
 def test_secret_managers_notice_names_the_project_by_number_and_means_our_secret(tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_an_exposed_key_that_waits_for_a_person_is_an_error_in_the_log(
         key, _ = h.populate(2)
         found = event("key-exposed", key_id=key, reason="found in a log")
 
-        assert (found.status, [line["severity"] for line in found.lines]) == (200, [severity])
+        assert (found.status, [line["severity"] for line in found.of("event")]) == (200, [severity])
 
 
 def test_an_exposed_key_is_not_forgotten_while_automation_is_suspended_without_a_word(tmp_path: Path) -> None:

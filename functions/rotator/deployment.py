@@ -16,6 +16,7 @@ CLOUD_RUN = ("K_SERVICE", "CLOUD_RUN_JOB")
 DATABASE = r"projects/[a-z0-9.:-]+/databases/(\(default\)|[a-z][a-z0-9-]{2,61}[a-z0-9])"
 TOPIC = r"projects/[a-z0-9.:-]+/topics/[A-Za-z][A-Za-z0-9._~+%-]{2,254}"
 JOB = r"projects/[a-z0-9.:-]+/locations/[a-z0-9-]+/jobs/[A-Za-z0-9_-]{1,500}"
+OTEL = "otlp|gcp"
 ADDRESS = r"(127\.0\.0\.1|localhost|\[::1\]):[0-9]{1,5}"
 
 MARGIN = timedelta(seconds=20)
@@ -31,6 +32,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     firestore: the database that keeps the records (projects/P/databases/D); without it the embedded store does.
     work_topic: fan-out to `worker`; expiry_topic: where Secret Manager announces that a key becomes due (projects/P/topics/T).
     schedule_job: what calls `schedule` (projects/P/locations/L/jobs/J); nobody but `rotator doctor` asks.
+    otel: where traces and metrics go; empty: nowhere.
     budget: how long one activation of a door may go on. firestore_emulator, pubsub_emulator: host:port, with a sandbox only.
     """
 
@@ -40,6 +42,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     expiry_topic: str = ""
     schedule_job: str = ""
     budget: timedelta = timedelta(seconds=40)
+    otel: str = ""
     firestore_emulator: str = ""
     pubsub_emulator: str = ""
 
@@ -63,6 +66,7 @@ def read(environment: Mapping[str, str], *, sandbox: bool) -> tuple[Deployment, 
             "ROTATOR_SCHEDULE_JOB", JOB, "a job of Cloud Scheduler; write projects/PROJECT/locations/LOCATION/jobs/JOB"
         ),
         budget=_budget(environment, faults),
+        otel=form("ROTATOR_OTEL", OTEL, "a way; write otlp or gcp, or leave it out"),
         firestore_emulator=form("FIRESTORE_EMULATOR_HOST", ADDRESS, 'an address on this machine, like "127.0.0.1:8080"'),
         pubsub_emulator=form("PUBSUB_EMULATOR_HOST", ADDRESS, 'an address on this machine, like "127.0.0.1:8085"'),
     )
@@ -97,5 +101,7 @@ def _consistent(found: Deployment, faults: list[str], *, sandbox: bool) -> None:
         faults.append("ROTATOR_FIRESTORE: is set beside [sandbox], but FIRESTORE_EMULATOR_HOST is not; never mix the two")
     if sandbox and found.work_topic and not found.pubsub_emulator:
         faults.append("ROTATOR_WORK_TOPIC: is set beside [sandbox], but PUBSUB_EMULATOR_HOST is not; never mix the two")
+    if sandbox and found.otel == "gcp":
+        faults.append('ROTATOR_OTEL: "gcp" is set beside [sandbox]; write otlp, never mix the two')
     if found.cloud_run and not found.firestore:
         faults.append("ROTATOR_FIRESTORE: is missing; on Cloud Run the embedded store would be gone with its instance")

@@ -9,6 +9,7 @@ from rotator.key import KEY_LIMIT, AccountKey, Email, PublicKey, short
 from rotator.record import Place, Record, RetirementOrder
 from rotator.secret import HeldSecret
 from rotator.shoot import Shoot, why_not_movable, why_not_settled
+from rotator.states import Minted
 from rotator.survey import Survey, look_around
 from rotator.view import Charge, CredentialView, Inventory, KeyView, SecretView, ShootView
 from rotator.world import World
@@ -89,6 +90,8 @@ def _credential(
         wanted=wanted.public_key if wanted else None,
         hindrances=tuple(hindrances),
         listed=listed,
+        blocked=tuple(record.id for record in records if record.blocked),
+        unproved=tuple(record.id for record in records if isinstance(record.state, Minted) and record.rest is not None),
     )
 
 

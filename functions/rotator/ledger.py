@@ -1,6 +1,6 @@
 """The store as steps and services see it: records instead of bytes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import msgspec
@@ -17,10 +17,11 @@ from rotator.store import Envelope, Store
 class Ledger:
     """Implements `world.Books` over any store."""
 
-    def __init__(self, store: Store, places: Sequence[Place]) -> None:
-        """`places`: the scope that is configured today."""
+    def __init__(self, store: Store, places: Sequence[Place], told: Callable[[Record], None] = lambda _: None) -> None:
+        """`places`: the scope that is configured today. `told`: hears each record that is saved here; revision 0: a new one."""
         self._store = store
         self._places = tuple(places)
+        self._told = told
 
     def records(self, credential: Email) -> tuple[Record, ...]:
         """All records of this credential, oldest first.
@@ -64,7 +65,10 @@ class Ledger:
         """The record is in the books with its order as first evidence; False when the same order was given before."""
         first = Evidence(at=now, what=f"ordered, {name_of(record.state)}", by=by, facts=(Fact("why", record.order.why),))
         line = history.entry(None, record, now, by, first.what)
-        return self._store.create(envelope_of(msgspec.structs.replace(record, evidence=(first,)), entry=line))
+        after = msgspec.structs.replace(record, evidence=(first,))
+        if made := self._store.create(envelope_of(after, entry=line)):
+            self._told(after)
+        return made
 
     def replace(self, record: Record, *, revision: int) -> Record | None:
         """The record as a person or another record's step changed it; None when it moved on since `revision`.
@@ -75,7 +79,11 @@ class Ledger:
         act = record.evidence[-1]
         line = history.entry(None, record, act.at, act.by, act.what)
         saved = self._store.replace(envelope_of(record, old, line), revision=revision)
-        return None if saved is None else msgspec.structs.replace(record, revision=saved.revision)
+        if saved is None:
+            return None
+        after = msgspec.structs.replace(record, revision=saved.revision)
+        self._told(after)
+        return after
 
     @staticmethod
     def _open(envelope: Envelope) -> Record:

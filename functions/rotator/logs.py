@@ -8,111 +8,110 @@ https://cloud.google.com/logging/docs/structured-logging
 import re
 import sys
 from collections.abc import Mapping
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from typing import Literal
 
 import msgspec
 
-from rotator.health import Health
-from rotator.health import line as words
+from rotator.gauge import Gauge
+from rotator.log_fields import OPERATION, SAMPLED, SPAN, TRACE, Kind
 from rotator.record import Blocked, Record, Wait
-from rotator.states import FINAL as FINALS
 from rotator.states import name_of
-
-FIELDS = {
-    "kind": "credential, schedule or transition; other lines have none",
-    "door": "schedule, worker, events or api",
-    "record": "id of the rotation or retirement; also the line's operation in Cloud Logging",
-    "saga": "rotation or retirement",
-    "credential": "address of the service account",
-    "state": "of the record, as `rotator explain` tells them",
-    "revision": "of the record: rises with each saved step",
-    "until": "when a waiting record goes on",
-    "why": "what is waited for, what blocks, or the reason that a person gave",
-    "blocked_code": "why a person is needed, as `rotator explain` tells the codes",
-    "next_command": "what goes on from there",
-    "mode": "of the credential's policy",
-    "keys": "user-managed keys of the account, whoever made them",
-    "orphaned": "keys of ours that nothing wants",
-    "blocked": "records of the credential that need a person",
-    "key_age_days": "of the oldest key that works and that Shoots or a record are about",
-    "over_age": "that key is older than the policy's max_age",
-    "expires_in_days": "until the first key in use ends; null: none ends",
-    "safe_until": "when that is",
-    "began": "ids of records that began",
-    "woken": "how many records were woken",
-    "message_id": "of the Pub/Sub message",
-    "outcome": "what came of an event",
-    "action": "what a person did through the api",
-    "by": "who",
-    "subject": "a credential, or * for everything",
-}
-"""What a line may carry beside severity and message, for metrics and alerts. A test holds it to the code and to infra/."""
 
 Severity = Literal["DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL"]
 
-FINAL = frozenset(each.__name__ for each in FINALS)
 PRODUCER = "registry-key-rotator"
 MATERIAL = re.compile(r"-----BEGIN.*?(-----END[^-]*-----|$)|ya29\.\S+|eyJ[\w.-]{20,}|[A-Za-z0-9+/=_-]{80,}", re.DOTALL)
 """Keys, tokens and long blobs: names and addresses are shorter."""
 
-_trace: ContextVar[Mapping[str, object] | None] = ContextVar("trace", default=None)
+
+class Trace(msgspec.Struct, frozen=True):
+    """Where lines and spans belong: ids in hex, as W3C writes them; `span` empty: the request came without one."""
+
+    trace: str
+    span: str
+    sampled: bool
+    project: str
+
+
+_trace: ContextVar[Trace | None] = ContextVar("trace", default=None)
+_project: ContextVar[str] = ContextVar("project", default="")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 _CLOUD_TRACE = re.compile(r"([0-9a-f]{32})(?:/([0-9]{1,20}))?(?:;o=([0-9]))?")
 
 
 def request(headers: Mapping[str, str], project: str = "") -> None:
-    """Lines of this request carry its trace and span, if it came with one. `headers` by lower-case names."""
+    """Lines of this request carry its trace, if it came with one. `headers` by lower-case names."""
     trace = span = flags = ""
     if found := _TRACEPARENT.fullmatch(headers.get("traceparent", "")):
         trace, span, flags = found[1], found[2], found[3]
     elif found := _CLOUD_TRACE.fullmatch(headers.get("x-cloud-trace-context", "")):
         trace, span, flags = found[1], f"{int(found[2] or 0):016x}"[-16:], found[3] or "0"
-    fields: dict[str, object] = {}
-    if trace:
-        fields["logging.googleapis.com/trace"] = f"projects/{project}/traces/{trace}" if project else trace
-        fields["logging.googleapis.com/trace_sampled"] = bool(int(flags, 16) & 1)
-    if span.strip("0"):
-        fields["logging.googleapis.com/spanId"] = span
-    _trace.set(fields)
+    _project.set(project)
+    known = trace.strip("0")
+    _trace.set(Trace(trace, span if span.strip("0") else "", bool(int(flags, 16) & 1), project) if known else None)
 
 
-def line(severity: Severity, message: str, **fields: object) -> None:
-    """A line is out. `fields`: small values by names that a log-based metric may use; `record` makes it one of an operation."""
-    entry: dict[str, object] = {"severity": severity, "message": message, **fields, **(_trace.get() or {})}
+def traced() -> Trace | None:
+    """Where lines belong that are written now."""
+    return _trace.get()
+
+
+def within(trace: str, span: str, *, sampled: bool) -> Token[Trace | None]:
+    """Lines belong to this span from now on, until somebody gives the token to `leave`."""
+    return _trace.set(Trace(trace, span, sampled, _project.get()))
+
+
+def leave(token: Token[Trace | None]) -> None:
+    """Lines belong again to what they did before."""
+    _trace.reset(token)
+
+
+def line(severity: Severity, kind: Kind, message: str, **fields: object) -> None:
+    """A line is out. `fields`: as in `log_fields`; None leaves one out. `record` makes the line one of an operation."""
+    entry: dict[str, object] = {"severity": severity, "message": message, "kind": kind}
     if record_id := fields.get("record"):
-        # Cloud Logging groups by it; the last line of a record that has ended closes the group.
-        end = {"last": True} if fields.get("state") in FINAL else {}
-        entry["logging.googleapis.com/operation"] = {"id": record_id, "producer": PRODUCER, **end}
+        entry[OPERATION] = {"id": record_id, "producer": PRODUCER}
+    entry |= {name: value for name, value in fields.items() if value is not None}
+    if (at := _trace.get()) is not None:
+        entry |= {TRACE: f"projects/{at.project}/traces/{at.trace}" if at.project else at.trace, SAMPLED: at.sampled}
+        entry |= {SPAN: at.span} if at.span else {}
     sys.stdout.write(msgspec.json.encode(_clean(entry)).decode() + "\n")
     sys.stdout.flush()
 
 
 def transition(record: Record) -> None:
-    """A line for what a record has come to: its state and, when it rests, why."""
+    """A line for what a record has come to: its state and, when it rests, why. Revision 0: it was ordered just now."""
     rest = record.rest
     state = name_of(record.state)
+    first, last = record.revision == 0, not record.unfinished
     fields: dict[str, object] = {
-        "kind": "transition",
         "record": record.id,
         "saga": record.kind,
         "credential": record.order.credential,
         "state": state,
         "revision": record.revision,
+        OPERATION: {"id": record.id, "producer": PRODUCER, "first": first, "last": last},
     }
     if isinstance(rest, Blocked):
         fields |= {"blocked_code": rest.code, "why": rest.why, "next_command": rest.next_command}
-        line("ERROR", f"{record.id} {state} is blocked ({rest.code}): {rest.why[0] if rest.why else ''}", **fields)
+        words = f"{record.id} {state} is blocked ({rest.code}): {rest.why[0] if rest.why else ''}"
+        line("ERROR", "transition", words, **fields)
     elif isinstance(rest, Wait):
         fields |= {"until": rest.until, "why": rest.why}
-        line("INFO", f"{record.id} {state} waits: {rest.why[0] if rest.why else ''}", **fields)
+        line("INFO", "transition", f"{record.id} {state} waits: {rest.why[0] if rest.why else ''}", **fields)
+    elif first:
+        line("NOTICE", "transition", f"{record.id} was ordered: {record.order.why}", **fields)
     else:
-        line("NOTICE", f"{record.id} is {state}", **fields)
+        line("NOTICE", "transition", f"{record.id} is {state}", **fields)
 
 
-def health(found: Health) -> None:
-    """A line that alarms are set on."""
-    line("INFO", words(found), kind="credential", **msgspec.structs.asdict(found))
+def credential(seen: Gauge) -> None:
+    """A line with what is watched of one credential."""
+    fields = {name: getattr(seen, name) for name in seen.__struct_fields__}
+    age = f"{seen.key_age_days:.0f}" if seen.key_age_days is not None else "unknown"
+    words = f"{seen.credential}: key age {age} of {seen.key_max_age_days:.0f} days, {seen.blocked} blocked"
+    line("INFO", "credential", words, **fields)
 
 
 def _clean(value: object) -> object:

@@ -9,7 +9,6 @@ import msgspec
 from rotator import books, due, inventory, orders
 from rotator.errors import Invalid, Permanent, Unreadable
 from rotator.guard import Sending
-from rotator.health import Health, health
 from rotator.hint import Hint
 from rotator.history import Line
 from rotator.key import Email, PublicKey, short
@@ -47,18 +46,20 @@ class Service:
         pace: Callable[[Sending], None] = lambda _: None,
         worker: str = "rotator",
         claim: timedelta = CLAIM,
+        told: Callable[[Record], None] = lambda _: None,
     ) -> None:
         """Talk to nobody yet.
 
         `make_world`: neighbours for one account, or to look at all, with one fresh token that is never refreshed.
         `pace`: asked ahead of every mutating call. `worker`: a name that no other service has; each
         activation adds a number of its own. `claim`: how long an activation that says nothing holds its record.
+        `told`: hears each record that is ordered, superseded, or changed by a person; those that `run` saves it yields.
         """
         self.installation = installation
         self.charges = tuple(charges)
         self.places = tuple(places)
         self.store = store
-        self.ledger = Ledger(store, places)
+        self.ledger = Ledger(store, places, told)
         self._worker = worker
         self._activations = itertools.count(1)
         self._claim = claim
@@ -164,11 +165,6 @@ class Service:
             for public_key in due.retirements(view, records):
                 begun += orders.retirement(self.ledger, self.installation, view.charge, public_key, view, records, now)
         return tuple(begun), found
-
-    def healths(self, found: Inventory, now: datetime) -> tuple[Health, ...]:
-        """How each credential of this look is that the configuration names and IAM showed. Only reads."""
-        told = (health(view, self.records(view.email)[0], now) for view in found.credentials)
-        return tuple(each for each in told if each is not None)
 
     def notice(self, hint: Hint, now: datetime) -> Noticed:
         """We have looked at the credential that the hint means, and what is due has begun. See `rotator.notice`.

@@ -52,7 +52,8 @@ class ShootView(msgspec.Struct, frozen=True, kw_only=True):
 class CredentialView(msgspec.Struct, frozen=True, kw_only=True):
     """One credential with all that was found. `charge` is None for an account that the configuration does not name.
 
-    `listed`: IAM's list of its keys was read; else `keys` is empty and says nothing.
+    `listed`: IAM's list of its keys was read; else `keys` is empty and says nothing. `blocked`: records that need a person;
+    `unproved`: rotations whose new key was tried and is not accepted yet.
     """
 
     email: Email
@@ -65,6 +66,8 @@ class CredentialView(msgspec.Struct, frozen=True, kw_only=True):
     wanted: PublicKey | None
     hindrances: tuple[str, ...]
     listed: bool = True
+    blocked: tuple[str, ...] = ()
+    unproved: tuple[str, ...] = ()
 
 
 class Inventory(msgspec.Struct, frozen=True, kw_only=True):

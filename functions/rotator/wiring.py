@@ -22,6 +22,7 @@ from rotator.runbook import CLAIM
 from rotator.service import Service
 from rotator.settings import Settings, load
 from rotator.stores.sqlite import SqliteStore
+from rotator.telemetry import SILENCE, Telemetry
 from rotator.world import Staging, Usage, World
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ class Wired(Neighbours):
         """Open the store; connect nothing. `sleep` waits for write slots; `claim`: see Service (None: as `claim_of` says)."""
         super().__init__(settings)
         self.store = opened(self)
+        self.told: Callable[[Record], None] = lambda _: None
+        self.telemetry: Telemetry = SILENCE
         per_second = {garden.name: garden.entries_per_second for garden in settings.garden}
         self.service = Service(
             installation=settings.installation,
@@ -65,6 +68,7 @@ class Wired(Neighbours):
             pace=Pace(self.store, per_second, self.clock.now, sleep),
             worker=f"{os.uname().nodename}:{os.getpid()}:{LIFE}:{secrets.token_hex(4)}",
             claim=claim or claim_of(settings),
+            told=self._tell,
         )
 
     def world(self, credential: Email | None = None) -> World:
@@ -85,14 +89,19 @@ class Wired(Neighbours):
 
             return usage.MonitoringUsage(lines.channel(usage.HOST), access)
 
-        return World(
+        world = World(
             accounts=iam.IamAccounts(lines.channel(iam.HOST), lines.http, access, self.clock),
             staging=cast(Staging, _Late(staged)),
             gardens={name: garden.activation() for name, garden in self.gardens().items()},
             registry=registry.ArtifactRegistry(lines.http, self.clock),
             usage=cast(Usage, _Late(usage)),
-            books=Ledger(self.store, self.places),
+            books=Ledger(self.store, self.places, self._tell),
         )
+        return self.telemetry.around(world)
+
+    def _tell(self, record: Record) -> None:
+        """To whoever is `told` by now: doors write it into their log, a terminal says nothing."""
+        self.told(record)
 
     def hear(self) -> None:
         """The clock has heard a server, if one answers: gates open by their time, not by this machine's."""

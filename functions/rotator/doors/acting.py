@@ -162,7 +162,7 @@ def _wake(wired: "Wired", record: "Record") -> None:
     try:
         wired.wake([record.id])
     except RotatorError as fault:
-        logs.line("WARNING", str(fault), record=record.id)
+        logs.line("WARNING", "fault", str(fault), door="api", record=record.id)
 
 
 @contextmanager
@@ -175,4 +175,6 @@ def _allowed() -> Iterator[None]:
 
 def _say(call: Call, action: str, subject: str, why: str) -> None:
     """One line for the log of whoever operates this: acts of people, of which a resumption leaves no other trace."""
-    logs.line("NOTICE", f"{action} {subject} by {call.by}: {why}", action=action, by=call.by, subject=subject, why=why)
+    logs.line(
+        "NOTICE", "act", f"{action} {subject} by {call.by}: {why}", action=action, by=call.by, subject=subject, reason=why
+    )

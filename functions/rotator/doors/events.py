@@ -31,7 +31,7 @@ def handle(asked: Asked, environment: Mapping[str, str]) -> Said:
     if isinstance(understood, Poison | Ignored):
         kind = "poison" if isinstance(understood, Poison) else "ignored"
         severity: logs.Severity = "WARNING" if kind == "poison" else "DEBUG"
-        logs.line(severity, f"event {message.id} {kind}: {understood.why}", door="events", message_id=message.id)
+        logs.line(severity, "message", f"event {message.id} {kind}: {understood.why}", door="events", message_id=message.id)
         return tree(200, {"kind": kind, "why": understood.why})
     from rotator.doors import house
 
@@ -41,21 +41,22 @@ def handle(asked: Asked, environment: Mapping[str, str]) -> Said:
         noticed = wired.service.notice(understood, wired.clock.now())
     except (Invalid, Permanent) as fault:
         # No redelivery mends it, and the schedule looks at everything anyway.
-        logs.line("ERROR", f"event {message.id}: {fault}", door="events", message_id=message.id)
+        logs.line("ERROR", "fault", f"event {message.id}: {fault}", door="events", message_id=message.id)
         return tree(200, {"kind": "failed", "why": str(fault)})
     # Nobody will say it again, and it was not acted upon: that is for a person to know.
     forgotten = understood.kind == "exposed" and noticed.outcome == "observed"
     logs.line(
         "ERROR" if forgotten else SEVERITY[noticed.outcome],
+        "event",
         f"event {message.id} from {understood.source}: {noticed.said}",
         door="events",
         message_id=message.id,
-        credential=noticed.credential,
+        credential=noticed.credential or None,
         outcome=noticed.outcome,
         began=noticed.records,
     )
     try:
         wired.wake(noticed.records)
     except RotatorError as fault:
-        logs.line("WARNING", str(fault), door="events")
+        logs.line("WARNING", "fault", str(fault), door="events")
     return tree(200, {"kind": "noticed", **msgspec.to_builtins(noticed)})

@@ -21,19 +21,22 @@ def left(wired: "Wired", since: float) -> timedelta:
     return wired.settings.deployment.budget - timedelta(seconds=time.monotonic() - since)
 
 
-def carry_on(wired: "Wired", record_id: str, budget: timedelta) -> tuple[int, Record | None]:
+def carry_on(wired: "Wired", before: Record, budget: timedelta) -> tuple[int, Record | None]:
     """How many steps were saved, and the record as it is now; 0 and None when nothing is to do or another worker has it.
 
-    Every step is a line in the log. Raises: RotatorError.
+    Every step is a line in the log, but a look that finds the same as the one before is none. Raises: RotatorError.
     """
     laps = PatientLaps(wired.clock.now, time.sleep, threading.Event(), patience=NAP, budget=budget)
     steps, last = 0, None
-    for record in wired.service.run(record_id, laps):
-        if last is None or (record.state, record.rest) != (last.state, last.rest):
-            logs.transition(record)
-        if last is None or record.state != last.state:
-            laps.stirred()
-        steps, last = steps + 1, record
+    with wired.telemetry.activation(before) as watched:
+        for record in wired.service.run(before.id, watched.laps(laps)):
+            now = wired.clock.now()
+            if history.entry(last or before, record, now, "") is not None:
+                logs.transition(record)
+            watched.saved(record, now)
+            if last is None or record.state != last.state:
+                laps.stirred()
+            steps, last = steps + 1, record
     return steps, last
 
 

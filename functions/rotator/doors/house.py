@@ -4,7 +4,11 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from rotator import logs
+from rotator.errors import Invalid
+
 if TYPE_CHECKING:
+    from rotator.telemetry import Telemetry
     from rotator.wiring import Wired
 
 _lock = threading.Lock()
@@ -18,8 +22,33 @@ def opened(environment: Mapping[str, str]) -> "Wired":
         if _opened is None:
             from rotator import wiring
 
-            _opened = wiring.open(None, environment)
+            made = wiring.open(None, environment)
+            made.told = logs.transition
+            try:
+                made.telemetry = telemetry(made, environment)
+            except Invalid:
+                made.close()
+                raise
+            _opened = made
         return _opened
+
+
+def telemetry(wired: "Wired", environment: Mapping[str, str]) -> "Telemetry":
+    """Where this deployment tells its spans and metrics. Raises: Invalid."""
+    way = wired.settings.deployment.otel
+    if not way:
+        return wired.telemetry
+    try:
+        from rotator import otel
+    except ModuleNotFoundError as fault:
+        raise Invalid((f"ROTATOR_OTEL: {way} needs the extra otel, and {fault.name} is not installed",)) from fault
+    return otel.opened(way, environment, wired.authorize)
+
+
+def flush() -> None:
+    """What was measured so far is out: no thread runs after the answer."""
+    if _opened is not None:
+        _opened.telemetry.flush()
 
 
 def give(wired: "Wired | None") -> "Wired | None":
@@ -27,4 +56,6 @@ def give(wired: "Wired | None") -> "Wired | None":
     global _opened
     with _lock:
         before, _opened = _opened, wired
+        if wired is not None:
+            wired.told = logs.transition
         return before

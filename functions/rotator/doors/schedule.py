@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from rotator import logs
+from rotator import gauge, logs
 from rotator.doors import going, house
 from rotator.doors.form import Asked, Said, problem, tree
 from rotator.errors import RotatorError
@@ -34,12 +34,9 @@ def handle(asked: Asked, environment: Mapping[str, str]) -> Said:
         begun, found = wired.service.tick(wired.clock.now(), most=MOST)
         began = [record.id for record in begun]
         faults += found.unread
-        for record in begun:
-            logs.line(
-                "NOTICE", f"{record.id} was ordered: {record.order.why}", record=record.id, credential=record.order.credential
-            )
-        for each in wired.service.healths(found, wired.clock.now()):
-            logs.health(each)
+        for seen in filter(None, (gauge.read(view, found.at) for view in found.credentials)):
+            logs.credential(seen)
+            wired.telemetry.saw(seen)
     except RotatorError as fault:
         faults.append(str(fault))
         looked = False
@@ -47,18 +44,14 @@ def handle(asked: Asked, environment: Mapping[str, str]) -> Said:
         looked = True
     due, woken, served = _wake(wired, since, faults)
     for line in faults:
-        logs.line("WARNING", line, door="schedule")
+        logs.line("WARNING", "fault", line, door="schedule")
     if not looked and not served:
         return problem(503, "; ".join(faults))
-    # What alarms count: a schedule that could not look, or had no books, is none.
-    logs.line(
-        "INFO" if looked and served else "WARNING",
-        f"schedule: {len(began)} began, {woken} of {len(due)} woken",
-        kind="schedule",
-        door="schedule",
-        began=began,
-        woken=woken,
-    )
+    if looked and served:  # an alarm goes off when there is no such line for some hours
+        counts = {"due": len(due), "woken": woken, "faults": len(faults)}
+        words = f"schedule: {len(began)} began, {woken} of {len(due)} woken"
+        wired.telemetry.looked()
+        logs.line("INFO", "schedule", words, door="schedule", began=began, **counts)
     return tree(200, {"kind": "schedule", "began": began, "due": len(due), "woken": woken, "faults": faults})
 
 
@@ -82,7 +75,7 @@ def _carry_on(wired: "Wired", due: tuple[str, ...], since: float, faults: list[s
         if left <= timedelta(0):
             break
         try:
-            going.carry_on(wired, record_id, left)
+            going.carry_on(wired, wired.service.record(record_id), left)
             done += 1
         except RotatorError as fault:
             faults.append(f"{record_id}: {fault}")

@@ -5,6 +5,7 @@ import os
 from typing import Any
 
 from rotator import logs
+from rotator.doors import house
 from rotator.doors.form import Asked, Refused, Said, problem, shown
 from rotator.errors import Invalid, Permanent, RotatorError, Transient, Unreadable
 
@@ -20,6 +21,7 @@ MISFIT = frozenset({409, 422})
 def answer(request: Any, door: str) -> Any:
     """The door's answer as (body, status, headers). No fault leaves a traceback or repeats what was sent."""
     said = _said(request, door)
+    house.flush()
     return said.body, said.status, {"Content-Type": said.content_type, "Cache-Control": "no-store", **said.headers}
 
 
@@ -43,7 +45,7 @@ def _said(request: Any, door: str) -> Said:
     logs.request(asked.headers, os.environ.get("GOOGLE_CLOUD_PROJECT", ""))
     said = _asked(asked, door)
     if said.status >= SERVER_FAULT or (said.status in MISFIT and door != "api"):
-        logs.line("ERROR", f"{door}: {said.status}: {said.body.decode(errors='replace')}", door=door)
+        logs.line("ERROR", "fault", f"{door}: {said.status}: {said.body.decode(errors='replace')}", door=door)
     return said
 
 
@@ -60,7 +62,7 @@ def _asked(asked: Asked, door: str) -> Said:
     except (Transient, Unreadable, RotatorError) as fault:
         return problem(503, str(fault))
     except Exception as fault:  # noqa: BLE001 - the last line of defence: a traceback would show what was sent
-        logs.line("CRITICAL", f"a fault of this program: {type(fault).__name__} in {_where(fault)}", door=door)
+        logs.line("CRITICAL", "fault", f"a fault of this program: {type(fault).__name__} in {_where(fault)}", door=door)
         return problem(
             500, f"{asked.method} {shown(asked.path)}: {type(fault).__name__}; nothing is half-done, every step is saved"
         )

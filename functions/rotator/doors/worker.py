@@ -48,17 +48,17 @@ def handle(asked: Asked, environment: Mapping[str, str]) -> Said:
     wired.hear()
     if isinstance(record.rest, Wait) and record.rest.until > wired.clock.now() + EARLY:
         return _nothing(message.id, f"{record.id} waits until {record.rest.until:%Y-%m-%d %H:%M:%S} UTC")
-    steps, last = going.carry_on(wired, record.id, going.left(wired, since))
+    steps, last = going.carry_on(wired, record, going.left(wired, since))
     # Only after progress, and only when nothing is waited for: a message that brings nothing sends no other.
     if going.at_once(wired, record, last):
         try:
             wired.wake([record.id])
         except RotatorError as fault:
-            logs.line("WARNING", f"{fault}", record=record.id)
+            logs.line("WARNING", "fault", f"{fault}", door="worker", record=record.id)
     return tree(200, {"kind": "worked", "record": record.id, "steps": steps})
 
 
 def _nothing(message_id: str, why: str, severity: logs.Severity = "INFO") -> Said:
     """Acknowledged: sent again it would be the same."""
-    logs.line(severity, f"message {message_id} acknowledged: {why}", door="worker", message_id=message_id)
+    logs.line(severity, "message", f"message {message_id} acknowledged: {why}", door="worker", message_id=message_id)
     return tree(200, {"kind": "ignored", "why": why})
