@@ -18,7 +18,7 @@ from rotator.shoot import Mark, Shoot
 
 
 class Permit(msgspec.Struct, frozen=True, kw_only=True):
-    """Leave to burn one object, made only by `gates.permit`; clients refuse it for another object or after `until`."""
+    """Leave to burn one object, made only in `gates`; clients refuse it for another object or after `until`."""
 
     action: Literal["delete_secret", "disable_key", "delete_key"]
     subject: str
