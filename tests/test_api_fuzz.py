@@ -187,7 +187,7 @@ def test_the_log_of_acts_is_one_line_each(here: Ground, tmp_path: Path) -> None:
     )
 
     lines = [line for line in here.api.said.splitlines() if "automation.suspended" in line]
-    assert json.loads(lines[-1])["why"] == "two words “quoted”"
+    assert json.loads(lines[-1])["reason"] == "two words “quoted”"
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/version", "/openapi.json"])
