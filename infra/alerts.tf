@@ -44,7 +44,7 @@ locals {
     verification = {
       title  = "a new key does not pull", severity = "ERROR"
       filter = "${local.lines} AND jsonPayload.kind=\"transition\" AND jsonPayload.blocked_code=(\"key-not-accepted\" OR \"cannot-pull\" OR \"wanted-key-dead\")"
-      advice = "No Shoot was moved onto it. See what the registry said: `rotator describe`."
+      advice = "No more Shoots are moved onto it. See what the registry said: `rotator describe`."
     }
   }
 }

@@ -21,6 +21,13 @@ SOURCE = Path(__file__).resolve().parent.parent / "functions"
 EPOCH = (2020, 1, 1, 0, 0, 0)
 
 
+def certificates(config: Path) -> list[str]:
+    """The CA files that the settings name beside themselves: public, and looked for at the same place in the archive."""
+    gardens = tomllib.loads(config.read_text(encoding="utf-8")).get("garden", ())
+    named = {str(garden["ca_file"]) for garden in gardens if "ca_file" in garden}
+    return sorted(name for name in named if not name.startswith(("/", "~")))
+
+
 def files(config: Path) -> Iterator[tuple[str, bytes]]:
     """Names in the archive with their content, sorted."""
     with tempfile.TemporaryDirectory() as folder:
@@ -38,6 +45,8 @@ def files(config: Path) -> Iterator[tuple[str, bytes]]:
                 tag = sys.implementation.cache_tag
                 yield (name.parent / "__pycache__" / f"{name.stem}.{tag}.pyc").as_posix(), compiled.read_bytes()
         yield "rotator.toml", config.read_bytes()
+        for name in certificates(config):
+            yield name, (config.parent / name).read_bytes()
 
 
 def main() -> int:
@@ -47,7 +56,8 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
     try:
-        tomllib.loads(given.config.read_text(encoding="utf-8"))
+        for name in certificates(given.config):
+            (given.config.parent / name).read_bytes()
     except (OSError, ValueError) as fault:
         print(
             f"package: reading {given.config}: {fault}; write one first, see README: Run it on your own Gardens",

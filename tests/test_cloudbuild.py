@@ -119,6 +119,22 @@ def test_without_settings_nothing_is_packed(tmp_path: Path) -> None:
     assert not (tmp_path / "build").exists()
 
 
+def test_certificates_that_the_settings_name_go_along_and_one_that_is_missing_is_said(tmp_path: Path) -> None:
+    for name in ("functions", "infra"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "rotator.toml").write_text(CONFIG + '[[garden]]\nca_file = "ca/live.pem"\n', encoding="utf-8")
+
+    missing = run("package", tmp_path)
+    (tmp_path / "ca").mkdir()
+    (tmp_path / "ca/live.pem").write_text("public", encoding="utf-8")
+    found = run("package", tmp_path)
+
+    assert (missing.returncode, found.returncode) == (1, 0)
+    assert "ca/live.pem" in missing.stderr
+    with zipfile.ZipFile(tmp_path / "build/rotator.zip") as archive:
+        assert archive.read("ca/live.pem") == b"public"
+
+
 @contextmanager
 def api(status: int) -> Iterator[tuple[str, list[str]]]:
     """Something that answers /readyz; its address and the Authorization headers it saw."""
