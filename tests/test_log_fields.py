@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 import log_lines
+import renewal_ground
 from door_ground import Answer, DoorHouse, ask, behind, doors, push, wake
 from house import BASE, EMAIL, POLICY
 from rotator import logs, wiring
@@ -39,7 +40,8 @@ def test_every_field_of_the_table_is_written_by_some_code(tmp_path: Path) -> Non
     """One life through all doors that leaves no kind of line and no field of it out."""
     seen: set[tuple[str, str]] = set()
     with nobody() as address:
-        for answer in [*_a_life(tmp_path / "a"), *_a_life_of_faults(tmp_path / "b", address), _a_misfit(tmp_path)]:
+        lives = [*_a_life(tmp_path / "a"), *_a_life_of_faults(tmp_path / "b", address), _a_misfit(tmp_path)]
+        for answer in [*lives, _a_login(tmp_path / "c")]:
             seen |= {(line["kind"], name) for line in answer.lines for name in line}
     table = {(kind, field.name) for field in FIELDS for kind in field.kinds or KINDS}
     traces = {(kind, name) for kind in KINDS for name in (TRACE, SPAN, SAMPLED)}
@@ -83,6 +85,12 @@ def _a_misfit(folder: Path) -> Answer:
         environment = {"ROTATOR_CONFIG": str(config), "ROTATOR_STATE": str(folder / "state.db"), "HOME": str(folder)}
         with closing(wiring.open(None, environment)) as lame, behind(lame):
             return ask("events", push(json.dumps({"kind": "look", "service_account": landscape.PULLER}).encode()))
+
+
+def _a_login(folder: Path) -> Answer:
+    folder.mkdir()
+    with renewal_ground.ground(folder) as ground, behind(ground.wired):
+        return ask("schedule")
 
 
 def _until(h: DoorHouse, answers: list[Answer], field: str) -> None:

@@ -108,7 +108,7 @@ BAD = {
         HEAD + SERVER.replace('token_env = "LIVE"', 'context = "x"') + ACCOUNT,
         [
             "garden[0].context: does not go with server; leave it out",
-            "garden[0]: needs with server exactly one of token_file, token_env, google_audience",
+            "garden[0]: needs with server exactly one of google_audience, token_secret, token_file, token_env",
         ],
     ),
     "token not set": (

@@ -7,12 +7,13 @@ from typing import Literal
 
 import msgspec
 
-Kind = Literal["transition", "credential", "schedule", "event", "message", "act", "fault"]
+Kind = Literal["transition", "credential", "login", "schedule", "event", "message", "act", "fault"]
 Form = Literal["text", "texts", "time", "count", "days", "object", "yes or no"]
 
 KINDS: dict[Kind, str] = {
     "transition": "a record was ordered, came to a state, or found another reason to rest; by a step, or by a person",
     "credential": "what a schedule saw of one credential that rotator.toml names",
+    "login": "what a schedule saw of a Garden's token that it renews",
     "schedule": "a schedule that could look, and could wake what is due, has ended",
     "event": "what came of an event about a key",
     "message": "a message that was acknowledged, and nothing came of it",
@@ -73,6 +74,10 @@ FIELDS = (
     Field("blocked", "count", "records that need a person", ("credential",)),
     Field("unproved", "count", "rotations whose new key was tried and is not accepted yet", ("credential",)),
     Field("shoots", "count", "Shoots that use the credential", ("credential",)),
+    Field("garden", "text", "the Garden's name in rotator.toml", ("login",)),
+    Field("token_days", "days", "until the token that was read ends; absent when it was not to be had", ("login",)),
+    Field("renewed", "yes or no", "there is a later one from now on", ("login",)),
+    Field("overdue", "yes or no", "none is good, or three quarters of its life are over: a person should look", ("login",)),
     Field("began", "texts", "ids of the records that began", ("schedule", "event")),
     Field("due", "count", "records that could go on", ("schedule",)),
     Field("woken", "count", "of these, woken or carried on", ("schedule",)),

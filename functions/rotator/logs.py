@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Mapping
 from contextvars import ContextVar, Token
+from datetime import timedelta
 from typing import Literal
 
 import msgspec
@@ -16,6 +17,7 @@ import msgspec
 from rotator.gauge import Gauge
 from rotator.log_fields import OPERATION, SAMPLED, SPAN, TRACE, Kind
 from rotator.record import Blocked, Record, Wait
+from rotator.renewal import Seen
 from rotator.states import name_of
 
 Severity = Literal["DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL"]
@@ -112,6 +114,15 @@ def credential(seen: Gauge) -> None:
     age = f"{seen.key_age_days:.0f}" if seen.key_age_days is not None else "unknown"
     words = f"{seen.credential}: key age {age} of {seen.key_max_age_days:.0f} days, {seen.blocked} blocked"
     line("INFO", "credential", words, **fields)
+
+
+def login(seen: Seen) -> None:
+    """A line with what is watched of a Garden's token."""
+    days = None if seen.left is None else round(seen.left / timedelta(days=1), 3)
+    state = "renewed" if seen.renewed else "not renewed" if seen.fault else "good"
+    words = f"token of Garden {seen.garden}: {state}, {'unknown' if days is None else f'{days:.1f}'} days left of it"
+    severity: Severity = "ERROR" if seen.overdue else "WARNING" if seen.fault else "NOTICE" if seen.renewed else "INFO"
+    line(severity, "login", words, garden=seen.garden, token_days=days, renewed=seen.renewed, overdue=seen.overdue)
 
 
 def _clean(value: object) -> object:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from rotator.clients.calls import ServerClock
-from rotator.errors import Invalid
+from rotator.errors import Invalid, RotatorError
 from rotator.key import Email
 from rotator.record import Place
 from rotator.settings import GardenSettings, Settings
@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from rotator.clients.bearer import Bearer
     from rotator.clients.garden import KubernetesGarden
     from rotator.clients.iam import IamAccounts
+    from rotator.clients.kept import KeptToken
     from rotator.clients.registry import ArtifactRegistry
     from rotator.clients.route import Route
     from rotator.clients.subscription import Messaging
     from rotator.clients.timetable import Timetable
     from rotator.clients.token import AccessToken
+    from rotator.renewal import Seen
 
 
 class Neighbours:
@@ -42,6 +44,7 @@ class Neighbours:
         )
         self.staging = {account.email: account.staging_project for account in settings.account}
         self._gardens: dict[str, KubernetesGarden] = {}
+        self._kept: dict[str, KeptToken] = {}
         self._lines: Lines | None = None
         self._bearer: Bearer | None = None
         self._making = threading.RLock()
@@ -54,10 +57,32 @@ class Neighbours:
         """The client of this Garden. Raises: Invalid, Permanent."""
         with self._making:
             if settings.name not in self._gardens:
-                self._gardens[settings.name] = _garden(
-                    settings, self.clock, self.identity, loopback_only=self.settings.sandbox is not None
-                )
+                self._gardens[settings.name] = _garden(settings, self, loopback_only=self.settings.sandbox is not None)
             return self._gardens[settings.name]
+
+    def kept(self, settings: GardenSettings) -> "KeptToken":
+        """The secret with this Garden's token; only where `token_secret` names one."""
+        from rotator.clients import kept, staging
+
+        with self._making:
+            if settings.name not in self._kept:
+                channel = self.lines().channel(staging.HOST)
+                place = Place(settings.name, settings.namespaces[0])
+                self._kept[settings.name] = kept.KeptToken(channel, self.access, settings.token_secret, place, self.clock.now)
+            return self._kept[settings.name]
+
+    def renew_logins(self) -> "tuple[Seen, ...]":
+        """Gardens' tokens that are ours to renew have half of their life before them, or it is told why not."""
+        from rotator import renewal
+
+        def looked(settings: GardenSettings) -> renewal.Seen:
+            try:
+                garden = self.garden(settings).activation()
+            except RotatorError as fault:
+                return renewal.Seen(settings.name, None, overdue=True, fault=str(fault))
+            return renewal.look(settings.name, garden, self.kept(settings), self.clock.now())
+
+        return tuple(looked(each) for each in self.settings.garden if each.token_secret)
 
     def lines(self) -> "Lines":
         """Connections to Google; made once."""
@@ -199,9 +224,7 @@ class Lines:
             channel.close()
 
 
-def _garden(
-    settings: GardenSettings, clock: ServerClock, identity: Callable[[str], Callable[[], str]], *, loopback_only: bool
-) -> "KubernetesGarden":
+def _garden(settings: GardenSettings, neighbours: Neighbours, *, loopback_only: bool) -> "KubernetesGarden":
     from rotator.clients.garden import KubernetesGarden, Login
     from rotator.clients.garden.login import from_file
 
@@ -212,10 +235,12 @@ def _garden(
     elif settings.token_file is not None:
         login = Login.server(settings.server, settings.ca_file, from_file(settings.token_file))
     elif settings.google_audience:
-        login = Login.server(settings.server, settings.ca_file, identity(settings.google_audience))
+        login = Login.server(settings.server, settings.ca_file, neighbours.identity(settings.google_audience))
+    elif settings.token_secret:
+        login = Login.server(settings.server, settings.ca_file, lambda: neighbours.kept(settings).read(), renews=True)
     else:
         raise Invalid((f"garden {settings.name}: it has neither a kubeconfig nor a token",))
     host = str(login.configuration.host)
     if loopback_only and urlsplit(host).hostname not in {"127.0.0.1", "localhost", "::1"}:
         raise Invalid((f"garden {settings.name}: {host} is not on loopback, but [sandbox] is set; never mix the two",))
-    return KubernetesGarden(settings.name, login, clock)
+    return KubernetesGarden(settings.name, login, neighbours.clock)

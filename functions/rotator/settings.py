@@ -28,7 +28,7 @@ installation = "acme-caches"
 
 [[garden]]
 name = "live"
-kubeconfig = "~/.kube/garden-live.yaml"    # or server = "https://...", ca_file, and token_file, token_env or google_audience
+kubeconfig = "~/.kube/garden-live.yaml"    # or server = "https://...", ca_file, and google_audience or a token (see README)
 namespaces = ["garden-acme"]               # the project namespaces to look at
 
 # Only service accounts that are listed here are ever touched.
@@ -59,6 +59,13 @@ Address = Annotated[
     Form(
         r"[a-z0-9][a-z0-9-]*@[a-z0-9][a-z0-9.-]*\.gserviceaccount\.com",
         'a service account, like "puller@acme-prod.iam.gserviceaccount.com"',
+    ),
+]
+TokenSecret = Annotated[
+    str,
+    Form(
+        r"projects/[a-z0-9.:-]+/secrets/[A-Za-z0-9_-]{1,255}",
+        'a secret of Secret Manager, like "projects/acme/secrets/garden-live"',
     ),
 ]
 Audience = Annotated[str, Form(r"[!-~]{1,200}", 'what the Garden expects as audience, like "gardener-live"')]
@@ -104,6 +111,7 @@ class GardenSettings(msgspec.Struct, frozen=True, kw_only=True):
     token_file: Path | None = None
     token: Token | None = msgspec.field(default=None, name="token_env")
     google_audience: Audience = ""
+    token_secret: TokenSecret = ""
     entries_per_second: float = 1.0
 
 

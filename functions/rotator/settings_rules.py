@@ -13,7 +13,7 @@ from rotator.key import Email, base_name
 LOOPBACK = r"(127\.0\.0\.1|localhost|\[::1\]):[0-9]{1,5}"
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
 SERVER = r"(https?)://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?(/[^\s@?#]*)?"
-TOKENS = ("token_file", "token_env", "google_audience")
+TOKENS = ("google_audience", "token_secret", "token_file", "token_env")
 
 Table = Mapping[str, Any]
 

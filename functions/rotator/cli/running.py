@@ -115,7 +115,10 @@ def _pause(wired: Wired) -> float:
 
 
 def tick(desk: Desk, wired: Wired) -> tuple[int, bool]:
-    """What is due has begun: how many records, and whether looking failed."""
+    """Logins were renewed, and what is due has begun: how many records, and whether looking failed."""
+    for login in wired.renew_logins():
+        if login.fault or login.renewed:
+            desk.say(login.fault or f"the token of Garden {login.garden} was renewed")
     try:
         begun, found = wired.service.tick(wired.clock.now())
     except RotatorError as fault:

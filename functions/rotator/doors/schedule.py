@@ -28,8 +28,8 @@ def handle(asked: Asked, environment: Mapping[str, str]) -> Said:
         return dataclasses.replace(problem(405, f"{asked.method} schedule: it is asked by POST"), headers={"Allow": "POST"})
     since, wired = time.monotonic(), house.opened(environment)
     wired.hear()
-    faults: list[str] = []
     began: list[str] = []
+    faults = _renew(wired)
     try:
         begun, found = wired.service.tick(wired.clock.now(), most=MOST)
         began = [record.id for record in begun]
@@ -53,6 +53,14 @@ def handle(asked: Asked, environment: Mapping[str, str]) -> Said:
         wired.telemetry.looked()
         logs.line("INFO", "schedule", words, door="schedule", began=began, **counts)
     return tree(200, {"kind": "schedule", "began": began, "due": len(due), "woken": woken, "faults": faults})
+
+
+def _renew(wired: "Wired") -> list[str]:
+    """Gardens' tokens that are ours to renew were looked at, each with a line; what went wrong."""
+    seen = wired.renew_logins()
+    for each in seen:
+        logs.login(each)
+    return [each.fault for each in seen if each.fault]
 
 
 def _wake(wired: "Wired", since: float, faults: list[str]) -> tuple[tuple[str, ...], int, bool]:

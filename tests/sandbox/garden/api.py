@@ -12,10 +12,13 @@ from sandbox.garden import admission, metadata_rules, ownership, patch, selectio
 from sandbox.garden import secret as secrets
 from sandbox.garden import shoot as shoots
 from sandbox.garden.call import MUTATING, Call
-from sandbox.garden.kind import ACCESS_REVIEWS, NAMESPACES, REVIEWS, SECRETS, SELF_REVIEWS, SHOOTS, Tree
+from sandbox.garden.kind import ACCESS_REVIEWS, NAMESPACES, REVIEWS, SECRETS, SELF_REVIEWS, SHOOTS, TOKEN_REQUESTS, Tree
 from sandbox.garden.refusal import Refusal, already_exists, bad_request, forbidden, invalid, not_found
 from sandbox.garden.state import State, facts_of
 from sandbox.garden.store import Stored, new_uid, stamp
+
+SHORTEST_TOKEN = 600
+"""Seconds: a TokenRequest for less is invalid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ class Api:
             self._log(call, self._state.catch_up(), answered=answered, outcome=outcome, facts=None)
 
     def _log(self, call: Call, now: datetime, *, answered: bool, outcome: str, facts: Tree | None) -> None:
-        mutating = call.verb in MUTATING and not call.dry_run and call.kind not in REVIEWS
+        mutating = call.verb in MUTATING and not call.dry_run and call.kind not in (*REVIEWS, TOKEN_REQUESTS)
         self._state.log(
             call.method,
             call.target,
@@ -128,6 +131,8 @@ class Api:
             return self._review(call)
         if call.kind is SELF_REVIEWS:
             return self._who(call)
+        if call.kind is TOKEN_REQUESTS:
+            return self._token(call, now)
         kind, state = call.kind, self._state
         tree = admission.decoded(call)
         metadata = tree["metadata"]
@@ -180,6 +185,7 @@ class Api:
         asked = call.document()
         attributes = (asked.get("spec") or {}).get("resourceAttributes") or {}
         verb, resource = attributes.get("verb", ""), attributes.get("resource", "")
+        resource += f"/{attributes['subresource']}" if attributes.get("subresource") else ""
         namespace, name = attributes.get("namespace", ""), attributes.get("name", "")
         allowed = self._state.access.may(call.user, verb, resource, namespace, name, attributes.get("group", ""))
         answer = {
@@ -195,6 +201,23 @@ class Api:
         head = {"kind": SELF_REVIEWS.kind, "apiVersion": SELF_REVIEWS.api_version, "metadata": {}}
         info = {"username": call.user, "groups": ["system:authenticated"]}
         return Reply(201, json.dumps({**head, "status": {"userInfo": info}}).encode())
+
+    def _token(self, call: Call, now: datetime) -> Reply:
+        """Operators cap its life, silently (gardener.md 7)."""
+        asked = (call.document().get("spec") or {}).get("expirationSeconds", 3600)
+        if asked < SHORTEST_TOKEN:
+            why = f"spec.expirationSeconds: Invalid value: {asked}: may not specify a duration less than 10 minutes"
+            raise Refusal(422, f'TokenRequest.authentication.k8s.io "" is invalid: {why}', details={})
+        lifetime = timedelta(seconds=min(asked, self._state.knobs.longest_token))
+        token = self._state.access.issue(f"system:serviceaccount:{call.namespace}:{call.name}", now, lifetime)
+        answer = {
+            "kind": "TokenRequest",
+            "apiVersion": "authentication.k8s.io/v1",
+            "metadata": {"name": call.name, "namespace": call.namespace, "creationTimestamp": stamp(now)},
+            "spec": {"audiences": ["garden"], "expirationSeconds": int(lifetime.total_seconds()), "boundObjectRef": None},
+            "status": {"token": token, "expirationTimestamp": stamp(now + lifetime)},
+        }
+        return Reply(201, json.dumps(answer).encode())
 
     def _update(self, call: Call, now: datetime, *, checked: bool) -> Reply:
         stored = self._stored(call)

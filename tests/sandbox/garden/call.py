@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from sandbox.garden.kind import BY_PATH, NAMESPACES, SHOOTS, Kind, Tree
+from sandbox.garden.kind import BY_PATH, NAMESPACES, SHOOTS, TOKEN_REQUESTS, Kind, Tree
 from sandbox.garden.refusal import Refusal, bad_request
 
 _PATH = re.compile(
     r"/(?:api/(?P<core>v1)|apis/(?P<group>[^/]+/[^/]+))(?:/namespaces/(?P<namespace>[^/]+))?/(?P<plural>[^/]+)(?:/(?P<name>[^/]+)(?P<status>/status)?)?/?"
 )
 _NAMESPACE = re.compile(r"/api/v1/namespaces(?:/(?P<name>[^/]+))?/?")
+_TOKEN = re.compile(r"/api/v1/namespaces/(?P<namespace>[^/]+)/serviceaccounts/(?P<name>[^/]+)/token/?")
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 MUTATING = frozenset(_VERBS.values())
 
@@ -85,6 +86,8 @@ def understood(method: str, url: str, headers: Mapping[str, str], body: bytes) -
     path = unquote(parts.path)
     if match := _NAMESPACE.fullmatch(path):
         kind, namespace, name, status = NAMESPACES, "", match["name"] or "", False
+    elif match := _TOKEN.fullmatch(path):
+        kind, namespace, name, status = TOKEN_REQUESTS, match["namespace"], match["name"], False
     elif (match := _PATH.fullmatch(path)) and (match["core"] or match["group"], match["plural"]) in BY_PATH:
         kind = BY_PATH[match["core"] or match["group"], match["plural"]]
         namespace, name, status = match["namespace"] or "", match["name"] or "", bool(match["status"])

@@ -57,6 +57,7 @@ ACCESS_REVIEWS = Kind(
 SELF_REVIEWS = Kind(
     "authentication.k8s.io", "v1", "SelfSubjectReview", "selfsubjectreviews", namespaced=False, verbs=("create",)
 )
+TOKEN_REQUESTS = Kind("", "v1", "TokenRequest", "serviceaccounts/token", verbs=("create",))
 REVIEWS = (ACCESS_REVIEWS, SELF_REVIEWS)
 """Questions about oneself, which every user may ask; nothing is stored."""
 
@@ -70,6 +71,7 @@ KINDS = (
     CONTROLLER_REGISTRATIONS,
     CREDENTIALS_BINDINGS,
     WORKLOAD_IDENTITIES,
+    TOKEN_REQUESTS,
     *REVIEWS,
 )
 BY_PATH = {(kind.api_version, kind.plural): kind for kind in KINDS}

@@ -23,6 +23,8 @@ class Knobs:
 
     token_lifetime: float = 3600.0
     """Of tokens from `kubeconfig`."""
+    longest_token: float = 45 * 86400.0
+    """What operators allow a TokenRequest at most."""
     anonymous: str = ""
     """Who a caller without a token is taken for ("": nobody, 401). kubectl sends no token over plain HTTP."""
     webhook_down: bool = False

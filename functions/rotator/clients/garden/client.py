@@ -3,13 +3,13 @@
 import base64
 import copy
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Self
 
 import msgspec
 
 from rotator.clients.calls import ServerClock
-from rotator.clients.garden import bindings, caches, pages, patches, review, shoots
+from rotator.clients.garden import bindings, caches, pages, patches, renewal, review, shoots
 from rotator.clients.garden.login import Login, life
 from rotator.clients.garden.request import CORE, GARDENER, Request, Verb
 from rotator.clients.garden.secrets import Reader
@@ -128,6 +128,14 @@ class KubernetesGarden:
     def age(self) -> tuple[datetime | None, datetime | None]:
         """When the token that reads are sent with was issued and when it ends; None when it does not tell."""
         return life(self._transport.tokens.reading())
+
+    def account(self) -> tuple[str, str]:
+        """Namespace and name of the ServiceAccount that we are there. Raises: Permanent for who is none."""
+        return renewal.account(self._transport)
+
+    def another_token(self, life: timedelta) -> str:
+        """A later token of that ServiceAccount, to which the server has answered. Raises: RotatorError."""
+        return renewal.proved(self._transport, renewal.another(self._transport, life))
 
     def versions(self) -> tuple[str, str]:
         """Gardener's version (empty: not told) and that of Kubernetes. Raises: RotatorError."""

@@ -31,10 +31,14 @@ FENCE = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """How to reach one Garden. `token` None: a client certificate, or nothing, is in the configuration."""
+    """How to reach one Garden. `token` None: a client certificate, or nothing, is in the configuration.
+
+    `renews`: the token is of a ServiceAccount that may ask for its own next ones.
+    """
 
     configuration: Configuration
     token: Source | None
+    renews: bool = False
 
     @staticmethod
     def kubeconfig(path: Path, context: str | None = None) -> "Login":
@@ -53,13 +57,13 @@ class Login:
         return Login(configuration, bearer if bearer() else None)
 
     @staticmethod
-    def server(server: str, ca_file: Path | None, token: Source) -> "Login":
+    def server(server: str, ca_file: Path | None, token: Source, *, renews: bool = False) -> "Login":
         """A login by address, CA certificate (None: the system's) and a source of tokens."""
         configuration = Configuration(host=server.rstrip("/"))
         if ca_file is not None:
             configuration.ssl_ca_cert = str(ca_file)
         _strict(configuration)
-        return Login(configuration, token)
+        return Login(configuration, token, renews)
 
 
 def _loaded(path: Path, context: str | None) -> Configuration:
@@ -119,6 +123,7 @@ def _strict(configuration: Configuration) -> None:
 class _Claims(msgspec.Struct):
     exp: float | None = None
     iat: float | None = None
+    sub: str = ""
 
 
 def expiry(token: str) -> datetime | None:
@@ -128,45 +133,58 @@ def expiry(token: str) -> datetime | None:
 
 def life(token: str) -> tuple[datetime | None, datetime | None]:
     """When the token was issued and when it ends, each if it says so."""
-    parts = token.split(".")
-    if len(parts) != 3:  # noqa: PLR2004 - header, payload, signature
-        return None, None
+    claims = _claims(token)
     try:
-        payload = base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4))
-        claims = msgspec.json.decode(payload, type=_Claims)
         issued, ends = (None if each is None else datetime.fromtimestamp(each, UTC) for each in (claims.iat, claims.exp))
-    except (binascii.Error, ValueError, OverflowError, OSError, msgspec.DecodeError):
+    except (ValueError, OverflowError, OSError):
         return None, None
     return issued, ends
+
+
+def subject(token: str) -> str:
+    """Whose the token is, if it says so."""
+    return _claims(token).sub
+
+
+def _claims(token: str) -> _Claims:
+    parts = token.split(".")
+    if len(parts) != 3:  # noqa: PLR2004 - header, payload, signature
+        return _Claims()
+    try:
+        payload = base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4))
+        return msgspec.json.decode(payload, type=_Claims)
+    except (binascii.Error, ValueError, msgspec.DecodeError):
+        return _Claims()
 
 
 class Tokens:
     """The tokens of one client: one for reads, renewed when needed; one for creates, fixed by `fence`."""
 
-    def __init__(self, source: Source | None, clock: ServerClock) -> None:
-        """Ask nothing yet."""
+    def __init__(self, source: Source | None, clock: ServerClock, brief: Source | None = None) -> None:
+        """Ask nothing yet. `brief`: gives tokens for creates, which end soon (None: those of `source`)."""
         self._source = source
+        self._brief = brief or source
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # `brief` asks the server with a token for reads
         self._reading = ""
         self._creating = ""
 
     def reading(self) -> str:
         """A token that is good now; empty when a certificate speaks for us."""
         with self._lock:
-            self._reading = self._good(self._reading, NEARLY)
+            self._reading = self._good(self._reading, NEARLY, self._source)
             return self._reading
 
     def creating(self) -> str:
         """The token that the last `fence` spoke about."""
         with self._lock:
-            self._creating = self._creating or self._good("", FENCE)
+            self._creating = self._creating or self._good("", FENCE, self._brief)
             return self._creating
 
     def fence(self) -> datetime | None:
         """The end of the token that creates are sent with from now on; None when it does not tell."""
         with self._lock:
-            self._creating = self._good(self._creating, FENCE)
+            self._creating = self._good(self._creating, FENCE, self._brief)
             return expiry(self._creating)
 
     def refused(self, token: str) -> None:
@@ -175,10 +193,10 @@ class Tokens:
             self._reading = "" if self._reading == token else self._reading
             self._creating = "" if self._creating == token else self._creating
 
-    def _good(self, token: str, life: timedelta) -> str:
-        if self._source is None:
+    def _good(self, token: str, life: timedelta, source: Source | None) -> str:
+        if source is None:
             return ""
         end = expiry(token)
         if end is not None and self._clock.now() + life < end:
             return token
-        return self._source()
+        return source()

@@ -18,7 +18,7 @@ AUTHORIZATION = "/apis/authorization.k8s.io/v1"
 class Request:
     """What is asked of which object. `name` is empty for lists and creates; it still names a create in messages.
 
-    An empty namespace is cluster scope.
+    An empty namespace is cluster scope. A subresource stands behind its resource, `serviceaccounts/token`, and needs a name.
     """
 
     verb: Verb
@@ -43,9 +43,10 @@ class Request:
     def path(self) -> str:
         """Path and query on the API server."""
         place = f"/namespaces/{quote(self.namespace, safe='')}" if self.namespace else ""
-        path = f"{self.api}{place}/{self.resource}"
-        if self.name and self.verb not in {"list", "create"}:
-            path += "/" + quote(self.name, safe="")
+        resource, slash, part = self.resource.partition("/")
+        path = f"{self.api}{place}/{resource}"
+        if slash or (self.name and self.verb not in {"list", "create"}):
+            path += f"/{quote(self.name, safe='')}{slash}{part}"
         return f"{path}?{urlencode(self.query)}" if self.query else path
 
     def asking(self, **query: str) -> "Request":

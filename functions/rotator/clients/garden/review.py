@@ -57,9 +57,10 @@ def who(transport: Transport) -> str:
 
 def may(transport: Transport, right: GardenRight, namespace: str, name: str = "") -> bool:
     """We may do this there, to the object of this name or, without one, to all. Raises: Unreadable, Transient, Permanent."""
-    attributes = {"namespace": namespace, "verb": right.verb, "group": right.group, "resource": right.resource}
-    if name:
-        attributes["name"] = name
+    resource, _, part = right.resource.partition("/")
+    attributes = {"namespace": namespace, "verb": right.verb, "group": right.group, "resource": resource}
+    attributes |= {"subresource": part} if part else {}
+    attributes |= {"name": name} if name else {}
     body = {
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SelfSubjectAccessReview",

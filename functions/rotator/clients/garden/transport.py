@@ -5,8 +5,8 @@ from typing import Self
 
 from rotator.clients import calls
 from rotator.clients.calls import ServerClock
-from rotator.clients.garden import errors
-from rotator.clients.garden.login import Login, Tokens
+from rotator.clients.garden import errors, renewal
+from rotator.clients.garden.login import Login, Tokens, static
 from rotator.clients.garden.request import Request
 from rotator.errors import RotatorError, Transient
 
@@ -28,15 +28,21 @@ class Transport:
 
         self.garden = garden
         self._login = login
-        self.tokens = Tokens(login.token, clock)
+        self._clock = clock
         self._client = ApiClient(login.configuration)
         self._host = str(login.configuration.host)
-        self._clock = clock
+        self.tokens = self.own()
 
     def activation(self) -> Self:
         """The same connections with tokens of its own: what another renews must not carry this one past its fence."""
         other = copy.copy(self)
-        other.tokens = Tokens(self._login.token, self._clock)
+        other.tokens = other.own()
+        return other
+
+    def speaking(self, token: str) -> Self:
+        """The same connections, with this token and no other."""
+        other = copy.copy(self)
+        other.tokens = Tokens(static(token), self._clock)
         return other
 
     def read(self, request: Request, body: object = None) -> bytes:
@@ -57,6 +63,11 @@ class Transport:
             return calls.call(lambda: self._send(request, body, token), self._reader(request), repeat=False)
         except errors.UnauthorizedError as fault:
             raise Transient(str(fault)) from fault
+
+    def own(self) -> Tokens:
+        """Tokens of the login, none asked for yet."""
+        brief = (lambda: renewal.another(self, renewal.BRIEF)) if self._login.renews else None
+        return Tokens(self._login.token, self._clock, brief)
 
     def _read(self, request: Request, body: object) -> bytes:
         return calls.call(lambda: self._send(request, body, self.tokens.reading()), self._reader(request), repeat=True)
