@@ -1,7 +1,8 @@
 """The one access token: fetched once, never renewed, and what becomes of those who have no login."""
 
 import pickle
-from datetime import timedelta
+import time
+from datetime import datetime, timedelta
 
 import pytest
 from google.auth.compute_engine import _metadata
@@ -27,14 +28,28 @@ def test_its_end_is_told_by_the_servers_clock(world: Neighbours) -> None:
     world.google.clock.advance(86_400)
     fence = world.accounts.fence()
 
-    assert abs(fence - (world.now + timedelta(hours=1))) < timedelta(seconds=5)
+    assert abs(fence - (world.now + timedelta(hours=1))) < timedelta(seconds=12)
 
 
 def test_a_token_near_its_end_keeps_that_end(world: Neighbours) -> None:
     AccessToken(world.token._source).reveal()
     world.google.clock.advance(3000)
 
-    assert abs(world.accounts.fence() - (world.now + timedelta(seconds=600))) < timedelta(seconds=5)
+    assert abs(world.accounts.fence() - (world.now + timedelta(seconds=600))) < timedelta(seconds=12)
+
+
+def test_many_workers_with_the_same_token_agree_about_its_end(world: Neighbours) -> None:
+    """Google tells what is left in whole seconds, downwards: by that, a token ends a little later at each look in a second.
+
+    Found by a quick machine: fifty activations in a second each saved a later fence, none came to disable the key.
+    """
+    ends: set[datetime] = set()
+    for _ in range(60):
+        ends.add(AccessToken(world.token._source).expires)
+        time.sleep(0.02)
+
+    assert len(ends) <= 2
+    assert world.now + timedelta(hours=1, seconds=-2) < max(ends) < world.now + timedelta(hours=1, seconds=11)
 
 
 def test_neither_repr_nor_pickle_shows_it(world: Neighbours) -> None:
@@ -62,7 +77,7 @@ def test_application_default_credentials_go_over_our_route(
 
     assert world.google.access.find(token.reveal()) is not None
     assert token.member == "serviceAccount:rotator@sandbox.iam.gserviceaccount.com"
-    assert abs(token.expires - (world.now + timedelta(hours=1))) < timedelta(seconds=10)
+    assert abs(token.expires - (world.now + timedelta(hours=1))) < timedelta(seconds=12)
 
 
 def test_no_login_at_all_names_the_command(world: Neighbours, monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:

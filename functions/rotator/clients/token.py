@@ -4,11 +4,12 @@ It is a plain token, fetched once and never exchanged for a later one: its expir
 (design.md section 4). A worker that outlives it gets UNAUTHENTICATED and ends; the next activation has a token of its own.
 """
 
+import math
 import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
 import httpx
@@ -24,6 +25,9 @@ METADATA = "metadata.google.internal"
 INTERNAL_SERVER_ERROR = 500
 LONGEST = timedelta(hours=12)
 """A token that does not tell its end is taken for one of the longest that an organisation can allow."""
+
+STEP = 10.0
+"""Seconds. Servers tell what is left in whole seconds, downwards: by that, a token would end later at each look in a second."""
 
 _ATTEMPT = "getting an access token"
 _DEFAULT = "/computeMetadata/v1/instance/service-accounts/default"
@@ -65,8 +69,9 @@ class AccessToken:
 
     @property
     def expires(self) -> datetime:
-        """After this time no call that was sent with it can land. UTC, by the server's clock."""
-        return self._granted().expires
+        """After this time no call that was sent with it can land. UTC, by the server's clock, in whole STEPs upwards."""
+        end = self._granted().expires.timestamp()
+        return datetime.fromtimestamp(math.ceil(end / STEP) * STEP, UTC)
 
     @property
     def member(self) -> str:
