@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import renewal_ground
 from cli_runner import Cli
 from door_ground import ask, behind
 from renewal_ground import DAY, NS, Ground
+from rotator import permission
 from rotator.errors import Permanent
 from rotator.renewal import LIFE, Seen
 from sandbox.cloud import USER
@@ -157,6 +159,25 @@ def test_what_fails_for_a_week_is_an_error_a_week_before_it_hurts(ground: Ground
 
     assert (before.overdue, after.overdue) == (False, True)
     assert ground.sees() == 1
+
+
+def test_the_doctor_says_what_renewing_needs(ground: Ground) -> None:
+    doctor = Cli(ground.folder / "rotator.toml", ground.folder / "state.db")
+    withdrawals = [lambda: ground.garden.withdraw(USER, "create", "serviceaccounts/token")]
+    for each in permission.KEPT:
+        withdrawals.append(partial(ground.cloud.google.access.deny, each.name, f"*{renewal_ground.SECRET}"))
+    names = [str(permission.RENEW), *(each.name for each in permission.KEPT)]
+    told: list[list[str]] = []
+    for withdraw in withdrawals:
+        withdraw()
+        lines = doctor("doctor", "-o", "json").tree["lines"]
+        told.append([line["what"] for line in lines if line["part"] == "garden" and line["status"] == "missing"])
+        ground.garden.restore(USER)
+        ground.cloud.google.access.restore()
+    lines = doctor("doctor", "-o", "json").tree["lines"]
+
+    assert told == [[name] for name in names]
+    assert set(names) <= {line["what"] for line in lines if line["status"] == "ok"}
 
 
 def test_rotator_run_renews_as_the_schedule_does(ground: Ground) -> None:

@@ -45,6 +45,10 @@ class GardenReview(Protocol):
         """We may do this there, to the object of this name or, without one, to all."""
         ...
 
+    def account(self) -> tuple[str, str]:
+        """Namespace and name of the ServiceAccount that we are there. Raises: Permanent for who is none."""
+        ...
+
 
 class GoogleReview(Protocol):
     """What Google says about us."""
@@ -135,6 +139,24 @@ def _right(place: Place, review: GardenReview, need: Need) -> Line:
         why=f"{_of(refused)}: needed to {need.right.why}" if refused else f"needed to {need.right.why}",
         mend=permission.mend(place.garden, place.namespace),
     )
+
+
+def renewal(garden: str, secret: str, login: GardenReview | None, review: GoogleReview) -> Iterator[Line]:
+    """A token that is ours to renew: we may ask for the next one (`login` None: the Garden does not answer), and keep it."""
+    if login is not None:
+        try:
+            namespace, name = login.account()
+        except RotatorError as caught:
+            yield fault("garden", garden, str(permission.RENEW), caught)
+        else:
+            yield _right(Place(garden, namespace), login, Need(permission.RENEW, (name,)))
+    _, project, _, short = secret.split("/")
+    try:
+        member = review.member()
+    except RotatorError as caught:
+        yield fault("garden", secret, "permissions", caught)
+        return
+    yield from _held("garden", secret, Resource("secret", short, project), permission.KEPT, member, review)
 
 
 def _of(names: Sequence[str], most: int = 4) -> str:

@@ -77,9 +77,19 @@ GARDEN = (
 )
 
 
+RENEW = GardenRight(
+    verb="create",
+    group=CORE,
+    resource="serviceaccounts/token",
+    why="ask for its own next token, and for those of an hour that Secrets are made with",
+    by_name=True,
+)
+"""Where `token_secret` is the login: in the namespace of the rotator's ServiceAccount, for that one only."""
+
+
 def find_right(verb: str, resource: str) -> GardenRight | None:
     """The row of this verb and resource; None when every user may do it."""
-    return next((right for right in GARDEN if (right.verb, right.resource) == (verb, resource)), None)
+    return next((right for right in (*GARDEN, RENEW) if (right.verb, right.resource) == (verb, resource)), None)
 
 
 def mend(garden: str, namespace: str) -> str:
@@ -204,3 +214,14 @@ def on_resource(kind: Kind) -> tuple[GoogleRight, ...]:
 
 
 _BY_NAME = {right.name: right for right in GOOGLE}
+
+KEPT = tuple(
+    GoogleRight(name=f"secretmanager.versions.{each}", on="secret", role=google(f"secretmanager.versions.{each}").role, why=why)
+    for each, why in (
+        ("access", "read the Garden's token"),
+        ("add", "keep the next one"),
+        ("list", "find older ones"),
+        ("destroy", "destroy older ones"),
+    )
+)
+"""Where `token_secret` is the login: on that secret. Whoever only works with the token needs the first alone."""

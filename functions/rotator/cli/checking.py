@@ -64,7 +64,12 @@ def examined(settings: Settings, neighbours: Neighbours, caught: Callable[[Excep
         yield checkup.attempted("garden", garden.name, "reachable", _Reaching(neighbours, garden, gardens), _look(garden))
     hosts: set[str] = set()
     yield from checkup.whole("garden", _rights(settings, neighbours, records or (), gardens, hosts), caught)
-    google = checkup.google(neighbours.charges, neighbours.staging, settings.installation, sorted(hosts), neighbours.asked())
+    asked = neighbours.asked()
+    for garden in settings.garden:
+        if garden.token_secret:
+            lines = checkup.renewal(garden.name, garden.token_secret, gardens.get(garden.name), asked.review)
+            yield from checkup.whole("garden", lines, caught)
+    google = checkup.google(neighbours.charges, neighbours.staging, settings.installation, sorted(hosts), asked)
     yield from checkup.whole("google", google, caught)
     around = standing.examined(settings, neighbours, gardens, readable=records is not None)
     yield from checkup.whole("installation", around, caught)
