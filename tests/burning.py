@@ -74,7 +74,9 @@ class Scene:
 
     def run(self, laps: int = 4) -> Record:
         """The record was carried on for a few laps; where it stands then."""
-        for _ in self.wired.service.run(self.record_id, Laps(self.house.clock, timedelta(minutes=2), laps)):
+        for _ in self.wired.service.run(
+            self.wired.service.record(self.record_id), Laps(self.house.clock, timedelta(minutes=2), laps)
+        ):
             pass
         return self.record
 

@@ -189,7 +189,7 @@ class House:
         """The record is carried on until it ends, blocks, or waits beyond the horizon."""
         end = self.now() + horizon
         for _ in range(most):
-            for _ in wired.service.run(record_id, Laps(self.clock, timedelta(minutes=2), most)):
+            for _ in wired.service.run(wired.service.record(record_id), Laps(self.clock, timedelta(minutes=2), most)):
                 pass
             record = wired.service.record(record_id)
             if not isinstance(record.rest, Wait) or not record.unfinished or record.rest.until > end:

@@ -27,7 +27,7 @@ class Now:
 def main(config: str, record_id: str, claim: str) -> None:
     wired = Wired(load(Path(config), os.environ), claim=timedelta(seconds=float(claim)))
     wired.hear()
-    for record in wired.service.run(record_id, Now(wired)):
+    for record in wired.service.run(wired.service.record(record_id), Now(wired)):
         print(name_of(record.state), flush=True)
     print("over", flush=True)
     wired.close()

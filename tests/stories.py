@@ -79,7 +79,7 @@ def public_key(h: House, key_id: str) -> str:
 def on(h: House, w: Wired, record: Record | str, laps: int = 5, minutes: float = 2) -> Record:
     """The record was carried on for some laps, waits of minutes included; longer waits end it."""
     record_id = record if isinstance(record, str) else record.id
-    for _ in w.service.run(record_id, Laps(h.clock, timedelta(minutes=minutes), laps)):
+    for _ in w.service.run(w.service.record(record_id), Laps(h.clock, timedelta(minutes=minutes), laps)):
         pass
     return w.service.record(record_id)
 

@@ -179,7 +179,7 @@ def ended(worker: Wired) -> tuple[Record, ...]:
         worker.service.tick(now)
         for record_id in worker.service.due(now):
             laps = PatientLaps(worker.clock.now, time.sleep, Event(), patience=timedelta(seconds=5))
-            for _ in worker.service.run(record_id, laps):
+            for _ in worker.service.run(worker.service.record(record_id), laps):
                 pass
         records, _ = worker.service.records()
         if not any(record.unfinished and not record.blocked for record in records) and not worker.service.tick(now)[0]:

@@ -58,7 +58,7 @@ def until_disabled(lived_in: House, wired: Wired) -> None:
 def a_part(lived_in: House, wired: Wired) -> None:
     """The rotation has come as far as a verified key, whose Secret is being written."""
     for record in wired.service.records()[0]:
-        for after in wired.service.run(record.id, Laps(lived_in.clock)):
+        for after in wired.service.run(record, Laps(lived_in.clock)):
             if isinstance(after.state, Verified):
                 break
 

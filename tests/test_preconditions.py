@@ -218,7 +218,7 @@ def test_a_create_that_comes_after_its_fence_is_refused_by_the_server() -> None:
         record = until(h, w, begin(h, w), "Verified")
         number = h.faults.add(Fault(service="garden:*", method="CREATE secrets", answer="park"))
         while not h.faults.parked():
-            assert list(w.service.run(record.id, OneLap(h.now())))
+            assert list(w.service.run(record, OneLap(h.now())))
         h.faults.remove(number)
         state = w.service.record(record.id).state
         assert isinstance(state, Verified)

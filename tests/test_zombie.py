@@ -69,7 +69,7 @@ def paused(lived_in: House, wired: Wired, record_id: str, name: str, meanwhile: 
     """The activation was paused at that call, has woken and has come to its end."""
     pause = Pause(name, meanwhile)
     lived_in.around = pause.around
-    for _ in wired.service.run(record_id, Laps(lived_in.clock, timedelta(minutes=2))):
+    for _ in wired.service.run(wired.service.record(record_id), Laps(lived_in.clock, timedelta(minutes=2))):
         if pause.happened:
             raise AssertionError("the paused activation saved something")
     assert pause.happened
@@ -87,12 +87,12 @@ def test_who_wakes_past_its_claim_saves_nothing_and_frees_no_other_claim(call: s
 
         def take_over() -> None:
             out_of_time(lived_in)
-            second.append(wired.service.run(record_id, Laps(lived_in.clock, timedelta(minutes=2))))
+            second.append(wired.service.run(wired.service.record(record_id), Laps(lived_in.clock, timedelta(minutes=2))))
             next(second[0])
 
         pause = paused(lived_in, wired, record_id, call, take_over)
         held = wired.store.get(record_id)
-        third = list(wired.service.run(record_id, Laps(lived_in.clock)))
+        third = list(wired.service.run(wired.service.record(record_id), Laps(lived_in.clock)))
 
         assert held is not None
         assert held.claimed_by
@@ -128,7 +128,7 @@ def test_who_wakes_in_the_middle_of_a_wave_moves_nobody_else() -> None:
 
         def take_over() -> None:
             out_of_time(lived_in)
-            second.append(wired.service.run(record_id, Laps(lived_in.clock)))
+            second.append(wired.service.run(wired.service.record(record_id), Laps(lived_in.clock)))
             next(second[0])
 
         def count(world: World) -> World:
@@ -136,7 +136,7 @@ def test_who_wakes_in_the_middle_of_a_wave_moves_nobody_else() -> None:
 
         lived_in.around = count
         while moved.count("move") < 1:
-            next(iter(wired.service.run(record_id, Laps(lived_in.clock, timedelta(minutes=2)))))
+            next(iter(wired.service.run(wired.service.record(record_id), Laps(lived_in.clock, timedelta(minutes=2)))))
         pause = paused(lived_in, wired, record_id, "gardens.move", take_over)
 
         assert pause.after == []
@@ -198,7 +198,7 @@ def test_in_firestore_no_claim_is_taken_for_a_dead_one() -> None:
 
 def claimed_by(lived_in: House, wired: Wired, record_id: str) -> str:
     """The name of an activation, as the store has it."""
-    running = wired.service.run(record_id, Laps(lived_in.clock))
+    running = wired.service.run(wired.service.record(record_id), Laps(lived_in.clock))
     next(running)
     found = wired.store.get(record_id)
     running.close()  # type: ignore[attr-defined]  # a generator
@@ -242,13 +242,13 @@ def test_what_a_paused_worker_writes_into_the_store_is_lost() -> None:
 def test_a_wake_up_too_many_is_refused() -> None:
     """A message that was published twice, or an hour late: the record is held, or has nothing to do yet."""
     with ordered() as (lived_in, wired, record_id):
-        first = wired.service.run(record_id, Laps(lived_in.clock))
+        first = wired.service.run(wired.service.record(record_id), Laps(lived_in.clock))
         next(first)
-        beside = list(wired.service.run(record_id, Laps(lived_in.clock)))
+        beside = list(wired.service.run(wired.service.record(record_id), Laps(lived_in.clock)))
         list(first)
         lived_in.carry(wired, record_id)
         books = wired.store.get(record_id)
-        after = list(wired.service.run(record_id, Laps(lived_in.clock)))
+        after = list(wired.service.run(wired.service.record(record_id), Laps(lived_in.clock)))
         again = wired.store.get(record_id)
 
         assert (beside, after) == ([], [])

@@ -121,7 +121,7 @@ def until_disabling(scene: Landscape) -> None:
         for record in wired.service.records()[0]:
             if record.unfinished:
                 scene.record_id = record.id
-                for after in wired.service.run(record.id, Once(built)):
+                for after in wired.service.run(record, Once(built)):
                     if isinstance(after.state, Disabling):
                         return
         built.clock.advance(600)
@@ -145,7 +145,7 @@ def until_announcing(scene: Landscape) -> None:
     built, wired = scene.house, scene.wired
     built.faults.add(Fault(service="secretmanager", method="UpdateSecret", answer="UNAVAILABLE"))
     for _ in range(200):
-        for _ in wired.service.run(scene.record_id, Once(built)):
+        for _ in wired.service.run(wired.service.record(scene.record_id), Once(built)):
             pass
         built.clock.advance(60)
         if any(entry.method == "UpdateSecret" for entry in built.operations.since()):

@@ -4,17 +4,17 @@
 Who loses a compare-and-set stops at once: somebody else is carrying the record on.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import msgspec
 
-from rotator import books, history
+from rotator import books
 from rotator.errors import Halted, Permanent, RotatorError, TokenExpired
 from rotator.guard import Sending, guarded
-from rotator.keeping import envelope_of
-from rotator.record import Blocked, Fact, Record, RotationOrder, Wait, decode
+from rotator.hold import Hold, suspended
+from rotator.record import Blocked, Fact, Record, RotationOrder, Wait
 from rotator.states import (
     Creating,
     DeletingKey,
@@ -34,7 +34,7 @@ from rotator.states import (
 )
 from rotator.steps import Next
 from rotator.steps.sweep import staged_of
-from rotator.store import EVERYTHING, Store, Suspension
+from rotator.store import Store
 from rotator.world import World
 
 BACKOFF = timedelta(seconds=5)
@@ -172,7 +172,7 @@ def superseded(record: Record, by: str) -> Superseded:
 
 
 def run(
-    record_id: str,
+    record: Record,
     world: World,
     store: Store,
     laps: Laps,
@@ -182,47 +182,32 @@ def run(
 ) -> Iterator[Record]:
     """Each saved state of this record, until it ends, rests beyond the budget, blocks, or belongs to somebody else.
 
-    `worker`: a name that no other activation has, or one that wakes late frees the claim of the one that took over.
-    Before every write, when `pace` lets it, it is asked whether the record is still as this worker saved it and whether
-    automation is suspended: who was paused sends the one call that was under way, and no other. Again: at once is harmless, the
-    claim refuses; later goes on from the newest checkpoint. A death counts as an attempt, because the claim itself counts.
+    `record`: as it was read just now; `worker`: a name that no other activation has, or one that wakes late frees the claim of
+    the one that took over. Before every write, when `pace` lets it, the hold is asked: who was paused sends the one call that
+    was under way, and no other. Again: at once is harmless, the claim refuses; later goes on from the newest checkpoint.
     """
     now = laps.next(None)
-    known = store.get(record_id)
-    if now is None or known is None or decode(known.body).blocked:
+    if now is None or record.blocked or (hold := Hold.take(record, store, worker, now, claim)) is None:
         return
-    claimed = store.claim(record_id, worker, now, now + claim)
-    if claimed is None:
-        return
-    envelope = claimed
 
-    def still_ours(sending: Sending) -> None:
+    def before(sending: Sending) -> None:
         pace(sending)
-        found = store.standing(record_id, (EVERYTHING, envelope.credential))
-        if found is None or (found.claimed_by, found.revision) != (worker, envelope.revision):
-            raise Halted(f"{record_id} moved on without this worker; {sending.neighbour}.{sending.method} was not sent")
-        # Who suspends in an emergency still gets the key back; and to withdraw a retirement takes nothing away.
-        harmless = isinstance(record.state, Reenabling) or sending.neighbour == "books"
-        if not harmless and (held := why_held(found.suspensions, envelope.credential)):
-            raise Halted(held)
+        hold.ask(sending)
 
+    guarding = guarded(world, before)
     try:
-        record = msgspec.structs.replace(decode(envelope.body), attempts=envelope.attempts, revision=envelope.revision)
-        while now is not None and record.unfinished:
-            after = lap(record, guarded(world, still_ours), store, now)
-            kept = envelope_of(after, envelope, history.entry(record, after, now, worker))
-            saved = store.save(kept, worker=worker, revision=envelope.revision)
-            if saved is None:
+        while now is not None and hold.record.unfinished and not hold.record.blocked:
+            if not hold.save(lap(hold.record, guarding, store, now), now):
                 return
-            envelope, record = saved, msgspec.structs.replace(after, revision=saved.revision)
-            yield record
-            if isinstance(record.rest, Blocked) or (isinstance(record.rest, Wait) and record.rest.until > now + ACTIVATION):
+            yield hold.record
+            rest = hold.record.rest
+            if isinstance(rest, Wait) and rest.until > now + ACTIVATION:
                 return
-            now = laps.next(record.rest.until if isinstance(record.rest, Wait) else None)
-            if now is None or not store.extend(record_id, worker, now + claim):
+            now = laps.next(rest.until if isinstance(rest, Wait) else None)
+            if now is None or not hold.extend(now):
                 return
     finally:
-        store.release(record_id, worker)
+        hold.release()
 
 
 def lap(record: Record, world: World, store: Store, now: datetime) -> Record:
@@ -237,17 +222,3 @@ def lap(record: Record, world: World, store: Store, now: datetime) -> Record:
     except Halted as fault:
         until = fault.until or now + SUSPENDED
         return msgspec.structs.replace(record.resting(Wait(until, (str(fault),)), now, by="rotator"), attempts=0)
-
-
-def suspended(store: Store, credential: str) -> str:
-    """Who stopped automation for this credential, or for everything, and why; empty when nobody did."""
-    return why_held(store.suspensions(), credential)
-
-
-def why_held(suspensions: Iterable[Suspension], credential: str) -> str:
-    """The same, by these suspensions."""
-    for suspension in suspensions:
-        if suspension.subject in {EVERYTHING, credential}:
-            scope = "everything" if suspension.subject == EVERYTHING else credential
-            return f"{scope} was suspended by {suspension.by} at {suspension.at:%Y-%m-%d %H:%M} UTC: {suspension.why}"
-    return ""

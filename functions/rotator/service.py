@@ -11,6 +11,7 @@ from rotator.errors import Invalid, Permanent, Unreadable
 from rotator.guard import Sending
 from rotator.hint import Hint
 from rotator.history import Line
+from rotator.hold import suspended
 from rotator.key import Email, PublicKey, short
 from rotator.ledger import Ledger
 from rotator.notice import Noticed, charge_of, emergency
@@ -24,7 +25,7 @@ from rotator.record import (
     RetirementOrder,
     Waiver,
 )
-from rotator.runbook import CLAIM, Laps, run, suspended
+from rotator.runbook import CLAIM, Laps, run
 from rotator.shoot import ShootRef
 from rotator.states import Disabled, Disabling, Draining, Reenabled, Reenabling, name_of
 from rotator.store import Store, Suspension
@@ -202,11 +203,10 @@ class Service:
 
     # --- going on ---
 
-    def run(self, record_id: str, laps: Laps) -> Iterator[Record]:
+    def run(self, record: Record, laps: Laps) -> Iterator[Record]:
         """Each saved state of this record, as far as the budget reaches, with suspension and pace asked before every write."""
-        credential = self.record(record_id).order.credential
         worker = f"{self._worker}:{next(self._activations)}"
-        yield from run(record_id, self._make_world(credential), self.store, laps, worker, self._claim, self._pace)
+        yield from run(record, self._make_world(record.order.credential), self.store, laps, worker, self._claim, self._pace)
 
     def due(self, now: datetime) -> tuple[str, ...]:
         """Ids of records that should be carried on now."""

@@ -59,7 +59,7 @@ def follow(wired: Wired, record_id: str, laps: PatientLaps, watcher: Watcher, st
     while True:
         laps.renewed()
         moved = False
-        for record in wired.service.run(record_id, laps):
+        for record in wired.service.run(wired.service.record(record_id), laps):
             moved = True
             if watcher.record(record):
                 laps.stirred()

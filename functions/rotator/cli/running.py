@@ -150,7 +150,7 @@ def carry_on(desk: Desk, wired: Wired, record_id: str, stop: threading.Event | N
     show_line = Lines(desk)
     laps = PatientLaps(wired.clock.now, time.sleep, stop or threading.Event(), patience=SHORT)
     ended = False
-    for record in wired.service.run(record_id, laps):
+    for record in wired.service.run(wired.service.record(record_id), laps):
         if show_line(record):
             laps.stirred()
         ended = not record.unfinished

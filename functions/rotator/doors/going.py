@@ -29,7 +29,7 @@ def carry_on(wired: "Wired", before: Record, budget: timedelta) -> tuple[int, Re
     laps = PatientLaps(wired.clock.now, time.sleep, threading.Event(), patience=NAP, budget=budget)
     steps, last = 0, None
     with wired.telemetry.activation(before) as watched:
-        for record in wired.service.run(before.id, watched.laps(laps)):
+        for record in wired.service.run(before, watched.laps(laps)):
             now = wired.clock.now()
             if history.entry(last or before, record, now, "") is not None:
                 logs.transition(record)
