@@ -3,12 +3,15 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from rotator import wiring
 from rotator.errors import Permanent, RotatorError, Transient
+from rotator.settings import SandboxSettings
 from rotator.wiring import Wired
 from sandbox.cloud import USER, Cloud
+from test_schedule_worker import nobody
 
 NS = "garden-acme"
 AUDIENCE = "gardener-live"
@@ -65,9 +68,13 @@ def test_a_machine_without_identity_is_told_so(cloud: Cloud, tmp_path: Path) -> 
 
 
 def test_where_there_is_no_metadata_server_another_way_is_named(cloud: Cloud, tmp_path: Path) -> None:
+    """The address is held: when the sandbox only stopped, another test's server took its port and answered."""
     found = wired(cloud, tmp_path)
-    cloud.google.stop()
+    with nobody() as address:
+        nowhere = SandboxSettings(grpc=address, http=f"http://{address}")
+        lost = Wired(msgspec.structs.replace(found.settings, sandbox=nowhere))
 
-    with pytest.raises(Transient, match=r"no metadata server at .*; elsewhere than on Google Cloud use token_file"):
-        found.gardens()["live"].shoots(NS)
+        with pytest.raises(Transient, match=r"no metadata server at .*; elsewhere than on Google Cloud use token_file"):
+            lost.gardens()["live"].shoots(NS)
+    lost.close()
     found.close()
