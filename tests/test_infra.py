@@ -53,16 +53,28 @@ def test_no_private_key_can_come_into_the_state() -> None:
 
 
 def test_each_identity_has_what_its_work_needs_and_no_more() -> None:
-    keys = {right.name: right.writes for right in permission.on_resource("account")}
-    reads = {name for name, writes in keys.items() if not writes}
+    """The table says whose work needs what; tests/test_identities.py holds it to what each is asked for."""
+    for who, names in FOLDER.locals["on_keys"].items():
+        assert set(names) == {right.name for right in permission.on_resource("account", who)}
     granted = {who: set(names) for who, names in FOLDER.locals["on_keys"].items()}
+    staging = FOLDER.of("google_secret_manager_secret_iam_member")["staging"]
+    usage = FOLDER.of("google_project_iam_member")["usage"]
 
-    assert granted["reader"] == reads
-    assert granted["minter"] == reads | {"iam.serviceAccountKeys.create"}
-    assert granted["revoker"] | granted["minter"] == set(keys)
-    assert (granted["revoker"] & granted["minter"]) == reads
-    assert set(FOLDER.locals["on_staging"]) == {right.name for right in permission.on_resource("secret")}
-    assert FOLDER.of("google_project_iam_custom_role")["usage"]["permissions"] == ["monitoring.timeSeries.list"]
+    assert tuple(granted) == tuple(FOLDER.locals["identities"]) == permission.EVERYBODY
+    assert granted["revoker"] & granted["minter"] == granted["reader"]
+    assert set(FOLDER.locals["on_staging"]) == {right.name for right in permission.on_resource("secret", "minter")}
+    assert staging["member"] == '${local.member["minter"]}'
+    assert FOLDER.of("google_project_iam_custom_role")["usage"]["permissions"] == [
+        right.name for right in permission.on_resource("project", "revoker")
+    ]
+    assert usage["member"] == '${local.member["revoker"]}'
+
+
+def test_the_next_commands_give_each_identity_a_role_of_its_own_in_the_gardens() -> None:
+    said = FOLDER.outputs["next"]["value"]
+
+    assert "for who, each in google_service_account.this" in said
+    assert "rotator rbac GARDEN --for ${who} --user ${each.email} | kubectl apply -f -" in said
 
 
 def test_rights_on_keys_are_bound_to_accounts_and_never_to_projects() -> None:

@@ -51,6 +51,10 @@ run "an_installation" {
     condition     = length(jsondecode(google_monitoring_dashboard.this.dashboard_json).mosaicLayout.tiles) == 1 + length(google_logging_metric.alert)
     error_message = "a tile per alert, and one for schedules"
   }
+  assert {
+    condition     = length(regexall("rotator rbac GARDEN --for (?:reader|minter|revoker) --user [^ ]+ \\| kubectl apply -f -", output.next)) == 3
+    error_message = "a Role in the Gardens for each identity"
+  }
 }
 
 run "nobody_is_let_in" {
