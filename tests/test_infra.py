@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import yaml
 
 from rotator import permission, settings
+from rotator.deployment import OTEL
 from rotator.record import retirement_id, rotation_id, saga
 from rotator.staged import LABEL, secret_id
 from rotator.stores.firestore_layout import INDEXES, TTL, UNINDEXED
@@ -83,6 +85,7 @@ def test_rights_on_keys_are_bound_to_accounts_and_never_to_projects() -> None:
     assert bound == {
         "usage": "${google_project_iam_custom_role.usage[each.key].name}",
         "books": "roles/datastore.user",
+        "telemetry": "${each.value.role}",
     }
     assert "condition" in FOLDER.of("google_project_iam_member")["books"]
     assert FOLDER.of("google_service_account_iam_member")["keys"]["role"].startswith("${google_project_iam_custom_role.keys[")
@@ -144,6 +147,18 @@ def test_every_function_is_an_entry_point_and_every_fact_is_read() -> None:
         re.findall(r"^def (\w+)\(", main, re.MULTILINE)
     )
     assert [name for name in FOLDER.locals["environment"] if f'"{name}"' not in code] == []
+
+
+def test_telemetry_goes_where_the_program_can_send_it_with_the_roles_that_the_readme_names() -> None:
+    ways = {name.strip('"'): facts for name, facts in FOLDER.locals["telemetry"].items()}
+    pins = (ROOT / "functions" / "requirements.txt").read_text(encoding="utf-8")
+    extra = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]["otel"]
+    said = (ROOT / "README.md").read_text(encoding="utf-8").partition("## What it tells")[2]
+
+    assert set(ways) == {"", *OTEL.split("|")}
+    assert {name: facts.get("ROTATOR_OTEL", "") for name, facts in ways.items()} == {name: name for name in ways}
+    assert [name for name in extra if f"\n{name.partition('>')[0]}==" not in pins] == []  # the archive brings it
+    assert set(FOLDER.locals["telemetry_roles"]) == set(re.findall(r"`(roles/telemetry\.\w+)`", said))
 
 
 def test_nobody_without_a_name_calls_anything() -> None:
