@@ -77,7 +77,7 @@ figures: $(VENV)/run        ## what was proved and measured, with goals
 	@$(BIN)/python -m figures
 
 lock: $(VENV)/dev           ## pin anew (needs uv)
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url pyproject.toml -o functions/requirements.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --extra otel pyproject.toml -o functions/requirements.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url -c functions/requirements.txt --group dev -o tests/requirements.txt
 
 clean:           ## remove what was built

@@ -20,6 +20,13 @@ locals {
     ROTATOR_SCHEDULE_JOB = "projects/${var.project}/locations/${var.region}/jobs/${local.name}"
     GOOGLE_CLOUD_PROJECT = var.project
   }
+
+  # Of the functions alone: the command tells nobody.
+  telemetry = {
+    ""   = {}
+    otlp = { ROTATOR_OTEL = "otlp", OTEL_EXPORTER_OTLP_ENDPOINT = var.otlp_endpoint }
+    gcp  = { ROTATOR_OTEL = "gcp" }
+  }
 }
 
 resource "google_storage_bucket" "source" {
@@ -78,7 +85,7 @@ resource "google_cloudfunctions2_function" "this" {
     ingress_settings                 = each.key == "api" ? "ALLOW_ALL" : "ALLOW_INTERNAL_ONLY"
     vpc_connector                    = var.vpc_connector == "" ? null : var.vpc_connector
     # More requests than threads would wait inside the instance, unseen by the platform.
-    environment_variables = merge(local.environment, { THREADS = tostring(each.value.concurrency) })
+    environment_variables = merge(local.environment, local.telemetry[var.telemetry], { THREADS = tostring(each.value.concurrency) })
 
     dynamic "secret_volumes" {
       for_each = var.garden_tokens

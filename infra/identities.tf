@@ -26,6 +26,8 @@ locals {
     "secretmanager.versions.get", "secretmanager.versions.list", "secretmanager.versions.destroy",
   ]
 
+  telemetry_roles = ["roles/telemetry.tracesWriter", "roles/telemetry.metricsWriter"]
+
   projects = toset([for each in values(var.accounts) : each.project])
 
   key_roles = {
@@ -125,4 +127,16 @@ resource "google_project_iam_member" "books" {
     title      = "books of ${var.installation}"
     expression = "resource.name == \"projects/${var.project}/databases/${google_firestore_database.books.name}\""
   }
+}
+
+# Traces and metrics, by the roles of the one API that they are sent to.
+resource "google_project_iam_member" "telemetry" {
+  for_each = {
+    for pair in setproduct(keys(local.identities), local.telemetry_roles) : join(" ", pair) => { who = pair[0], role = pair[1] }
+    if var.telemetry == "gcp"
+  }
+
+  project = var.project
+  role    = each.value.role
+  member  = local.member[each.value.who]
 }

@@ -9,6 +9,7 @@ locals {
     "logging.googleapis.com", "monitoring.googleapis.com", "pubsub.googleapis.com", "run.googleapis.com",
     "secretmanager.googleapis.com",
   ]
+  telemetry_apis = ["cloudtrace.googleapis.com", "telemetry.googleapis.com"]
 
   number = data.google_project.this.number
   agents = {
@@ -22,7 +23,7 @@ data "google_project" "this" {
 }
 
 resource "google_project_service" "this" {
-  for_each = toset(local.apis)
+  for_each = toset(concat(local.apis, var.telemetry == "gcp" ? local.telemetry_apis : []))
 
   project            = var.project
   service            = each.key

@@ -123,3 +123,25 @@ variable "max_instances" {
   type        = number
   default     = 5
 }
+
+variable "telemetry" {
+  description = "Where traces and metrics go: otlp (to otlp_endpoint), gcp (Cloud Trace and Cloud Monitoring of the project), or empty: nowhere, and nothing of it is loaded."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = contains(["", "otlp", "gcp"], var.telemetry)
+    error_message = "Write otlp or gcp, or leave it out."
+  }
+}
+
+variable "otlp_endpoint" {
+  description = "With telemetry = \"otlp\": the address of a collector, like https://collector.acme.example:4318. Not one that asks for a secret: that would be in Terraform's state."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = var.telemetry == "otlp" ? can(regex("^https?://[^/?#@]+(/[^?#]*)?$", var.otlp_endpoint)) : var.otlp_endpoint == ""
+    error_message = "telemetry = \"otlp\" needs an address of http or https, without a login in it; all else needs none."
+  }
+}

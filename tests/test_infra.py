@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import yaml
 
 from rotator import permission, settings
+from rotator.deployment import OTEL
 from rotator.record import retirement_id, rotation_id, saga
 from rotator.staged import LABEL, secret_id
 from rotator.stores.firestore_layout import INDEXES, TTL, UNINDEXED
@@ -53,16 +55,28 @@ def test_no_private_key_can_come_into_the_state() -> None:
 
 
 def test_each_identity_has_what_its_work_needs_and_no_more() -> None:
-    keys = {right.name: right.writes for right in permission.on_resource("account")}
-    reads = {name for name, writes in keys.items() if not writes}
+    """The table says whose work needs what; tests/test_identities.py holds it to what each is asked for."""
+    for who, names in FOLDER.locals["on_keys"].items():
+        assert set(names) == {right.name for right in permission.on_resource("account", who)}
     granted = {who: set(names) for who, names in FOLDER.locals["on_keys"].items()}
+    staging = FOLDER.of("google_secret_manager_secret_iam_member")["staging"]
+    usage = FOLDER.of("google_project_iam_member")["usage"]
 
-    assert granted["reader"] == reads
-    assert granted["minter"] == reads | {"iam.serviceAccountKeys.create"}
-    assert granted["revoker"] | granted["minter"] == set(keys)
-    assert (granted["revoker"] & granted["minter"]) == reads
-    assert set(FOLDER.locals["on_staging"]) == {right.name for right in permission.on_resource("secret")}
-    assert FOLDER.of("google_project_iam_custom_role")["usage"]["permissions"] == ["monitoring.timeSeries.list"]
+    assert tuple(granted) == tuple(FOLDER.locals["identities"]) == permission.EVERYBODY
+    assert granted["revoker"] & granted["minter"] == granted["reader"]
+    assert set(FOLDER.locals["on_staging"]) == {right.name for right in permission.on_resource("secret", "minter")}
+    assert staging["member"] == '${local.member["minter"]}'
+    assert FOLDER.of("google_project_iam_custom_role")["usage"]["permissions"] == [
+        right.name for right in permission.on_resource("project", "revoker")
+    ]
+    assert usage["member"] == '${local.member["revoker"]}'
+
+
+def test_the_next_commands_give_each_identity_a_role_of_its_own_in_the_gardens() -> None:
+    said = FOLDER.outputs["next"]["value"]
+
+    assert "for who, each in google_service_account.this" in said
+    assert "rotator rbac GARDEN --for ${who} --user ${each.email} | kubectl apply -f -" in said
 
 
 def test_rights_on_keys_are_bound_to_accounts_and_never_to_projects() -> None:
@@ -71,6 +85,7 @@ def test_rights_on_keys_are_bound_to_accounts_and_never_to_projects() -> None:
     assert bound == {
         "usage": "${google_project_iam_custom_role.usage[each.key].name}",
         "books": "roles/datastore.user",
+        "telemetry": "${each.value.role}",
     }
     assert "condition" in FOLDER.of("google_project_iam_member")["books"]
     assert FOLDER.of("google_service_account_iam_member")["keys"]["role"].startswith("${google_project_iam_custom_role.keys[")
@@ -132,6 +147,18 @@ def test_every_function_is_an_entry_point_and_every_fact_is_read() -> None:
         re.findall(r"^def (\w+)\(", main, re.MULTILINE)
     )
     assert [name for name in FOLDER.locals["environment"] if f'"{name}"' not in code] == []
+
+
+def test_telemetry_goes_where_the_program_can_send_it_with_the_roles_that_the_readme_names() -> None:
+    ways = {name.strip('"'): facts for name, facts in FOLDER.locals["telemetry"].items()}
+    pins = (ROOT / "functions" / "requirements.txt").read_text(encoding="utf-8")
+    extra = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]["otel"]
+    said = (ROOT / "README.md").read_text(encoding="utf-8").partition("## What it tells")[2]
+
+    assert set(ways) == {"", *OTEL.split("|")}
+    assert {name: facts.get("ROTATOR_OTEL", "") for name, facts in ways.items()} == {name: name for name in ways}
+    assert [name for name in extra if f"\n{name.partition('>')[0]}==" not in pins] == []  # the archive brings it
+    assert set(FOLDER.locals["telemetry_roles"]) == set(re.findall(r"`(roles/telemetry\.\w+)`", said))
 
 
 def test_nobody_without_a_name_calls_anything() -> None:

@@ -14,7 +14,7 @@ from house import EMAIL, NAMESPACE, POLICY, USER, House, house
 from rotator import needs, permission
 from rotator.cli import main
 from rotator.key import Email
-from rotator.permission import GARDEN, GOOGLE
+from rotator.permission import EVERYBODY, GARDEN, GOOGLE, in_garden
 from rotator.report import google_roles, role
 from rotator.states import name_of
 from rotator.view import Charge
@@ -310,11 +310,62 @@ def test_a_role_is_bound_to_all_identities_of_an_installation(config: Path, caps
     assert f"for user {users[0]} and user {users[1]} and user {users[2]}, which" in said.err
 
 
-def test_the_manifest_of_infra_is_what_is_printed() -> None:
-    manifest = Path(__file__).resolve().parent.parent / "infra" / "garden" / "role.yaml"
+MANIFESTS = Path(__file__).resolve().parent.parent / "infra" / "garden"
+
+
+@pytest.mark.parametrize("who", [None, *EVERYBODY])
+def test_the_manifests_of_infra_are_what_is_printed(who: permission.Identity | None) -> None:
     with house() as h:
         h.populate(1)
+        w = h.wire()
+        subject = role.Subject(f"rotator-acme-{who}@acme-rotator.iam.gserviceaccount.com") if who else SUBJECT
+        name = "-".join(filter(None, ("registry-key-rotator-acme", who)))
+        text = "\n".join(role.lines(name, needs.wide(w.places, w.charges, who), subject))
 
-        assert [one for one in yaml.safe_load_all(manifest.read_text(encoding="utf-8")) if one] == printed(
-            h, h.wire(), wide=True
-        )
+    manifest = (MANIFESTS / f"{who or 'role'}.yaml").read_text(encoding="utf-8")
+    assert manifest.split("# Garden live", 1)[1].strip() == text.split("# Garden live", 1)[1].strip()
+
+
+@pytest.mark.parametrize("who", EVERYBODY)
+def test_an_identity_gets_a_role_of_its_own_with_its_verbs_by_name(
+    config: Path, capsys: pytest.CaptureFixture[str], who: permission.Identity
+) -> None:
+    user = f"rotator-acme-caches-{who}@acme-rotator.iam.gserviceaccount.com"
+
+    assert main(["rbac", "live/garden-payments", "--for", who, "--user", user]) == 0
+
+    made, bound = [one for one in yaml.safe_load_all(capsys.readouterr().out) if one]
+    granted = {f"{verb} {resource}" for r in made["rules"] for verb in r["verbs"] for resource in r["resources"]}
+    secrets = {verb for r in made["rules"] if r["resources"] == ["secrets"] and "resourceNames" in r for verb in r["verbs"]}
+    companions = {"get configmaps", "get workloadidentities"}  # no Shoot there has any
+    assert granted == {str(right) for right in in_garden(who)} - companions
+    assert secrets == ({"get", "delete"} if who == "revoker" else {"get"})
+    assert {one["metadata"]["name"] for one in (made, bound)} == {f"registry-key-rotator-acme-caches-{who}"}
+    assert bound["roleRef"]["name"] == made["metadata"]["name"]
+    assert [each["name"] for each in bound["subjects"]] == [user]
+
+
+def test_identities_share_the_roles_at_google_among_them() -> None:
+    observed = Charge(email=Email("mirror@acme.iam.gserviceaccount.com"), project="acme", base="mirror", policy=POLICY)
+    observed = replace(observed, policy=replace(POLICY, mode="observe"))
+    with house() as h:
+        charges = (*of(h), observed)
+        texts = {
+            who: "\n".join(google_roles.lines("user:ann", google_roles.commands("acme", charges, {EMAIL: "vault"}, who=who)))
+            for who in EVERYBODY
+        }
+
+    for who, text in texts.items():
+        names = {name for line in text.split("\n") if "--permissions" in line for name in line.split()[-1].split(",")}
+        assert names == {right.name for right in GOOGLE if who in right.who}
+        assert f"roles/registryKeyRotatorKeys{who.capitalize()}\n" in text
+        assert "roles/registryKeyRotatorKeysRead" in text
+    assert [who for who in EVERYBODY if "gcloud secrets create" in texts[who]] == ["minter"]
+    assert [who for who in EVERYBODY if "registryKeyRotatorUsage" in texts[who]] == ["revoker"]
+
+
+def test_identities_have_the_names_of_the_table(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The command's parser does not load the table: `--help` must be quick."""
+    with pytest.raises(SystemExit):
+        main(["rbac", "--help"])
+    assert f"--for {{{','.join(EVERYBODY)}}}" in " ".join(capsys.readouterr().out.split())

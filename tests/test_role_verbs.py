@@ -8,6 +8,7 @@ import pytest
 
 import real_fleet
 from real_fleet import Fleet
+from rotator.permission import EVERYBODY, in_garden
 from sandbox.garden import ROTATOR
 
 if TYPE_CHECKING:
@@ -41,6 +42,14 @@ def fleet(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Fleet]:
 
 def test_the_table_has_every_verb_of_the_role() -> None:
     assert set(SAYS) == {(verb, resource) for rule in ROTATOR for resource in rule.resources for verb in rule.verbs}
+
+
+def test_every_verb_is_some_identitys_work_and_none_has_them_all() -> None:
+    shares = [{(right.verb, right.resource) for right in in_garden(who)} for who in EVERYBODY]
+
+    assert set.union(*shares) == set(SAYS)
+    assert all(share < set(SAYS) for share in shares)
+    assert {verb for verb, _ in shares[0]} == {"get", "list"}  # the reader writes nothing
 
 
 def test_no_verb_is_missing(fleet: Fleet) -> None:

@@ -12,7 +12,7 @@ import msgspec
 from rotator import books
 from rotator.errors import RotatorError
 from rotator.key import Email
-from rotator.permission import GARDEN, GardenRight
+from rotator.permission import GardenRight, Identity, in_garden
 from rotator.record import Place, Record
 from rotator.secret import HeldSecret, name
 from rotator.shoot import Shoot
@@ -69,11 +69,11 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(sorted(hosts))
 
 
-def wide(places: Iterable[Place], charges: Iterable[Charge]) -> tuple[PlaceNeeds, ...]:
-    """Everything needed there, not narrowed by name: nothing has to be looked at."""
+def wide(places: Iterable[Place], charges: Iterable[Charge], who: Identity | None = None) -> tuple[PlaceNeeds, ...]:
+    """Everything needed there, by all or by one identity, not narrowed by name: nothing has to be looked at."""
     writes = any(charge.policy.mode != "observe" for charge in charges)
     return tuple(
-        PlaceNeeds(place=place, needs=tuple(Need(right) for right in GARDEN if writes or not right.writes))
+        PlaceNeeds(place=place, needs=tuple(Need(right) for right in in_garden(who) if writes or not right.writes))
         for place in sorted(set(places))
     )
 
@@ -96,10 +96,13 @@ def look(
     return Look(installation=installation, charges=tuple(charges), records=tuple(records), found=found)
 
 
-def narrow(seen: Look, ahead: int) -> tuple[PlaceNeeds, ...]:
-    """Everything needed in each place, Secrets by name, with those of the next `ahead` rotations of each account."""
+def narrow(seen: Look, ahead: int, who: Identity | None = None) -> tuple[PlaceNeeds, ...]:
+    """Everything needed in each place, by all or by one identity.
+
+    Secrets are told by name, with those of the next `ahead` rotations of each account.
+    """
     coming = versions(seen, ahead)
-    return tuple(_place(seen, place, coming) for place in sorted(seen.found))
+    return tuple(_place(seen, place, coming, in_garden(who)) for place in sorted(seen.found))
 
 
 def versions(seen: Look, ahead: int) -> frozenset[str]:
@@ -123,7 +126,7 @@ def in_order(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(names, key=lambda each: [(part.isdecimal(), part.zfill(9)) for part in re.split(r"(\d+)", each)]))
 
 
-def _place(seen: Look, place: Place, coming: frozenset[str]) -> PlaceNeeds:
+def _place(seen: Look, place: Place, coming: frozenset[str], rights: Sequence[GardenRight]) -> PlaceNeeds:
     found, writers = seen.found[place], seen.writers
     booked = {ref.name for ref in books.all_secrets(seen.records) if Place(ref.garden, ref.namespace) == place}
     named = frozenset(found.secrets) | found.bound | {name for shoot in found.shoots for name in shoot.names()}
@@ -143,7 +146,7 @@ def _place(seen: Look, place: Place, coming: frozenset[str]) -> PlaceNeeds:
     }
     needs = [
         Need(right, in_order(names[right.verb, right.resource]) if right.by_name else ())
-        for right in GARDEN
+        for right in rights
         if writers or not right.writes
     ]
     return PlaceNeeds(

@@ -2,7 +2,8 @@
 
 `rotator rbac` prints this table, `rotator doctor` asks about it, and the message of a refusal names its row.
 A permission is in here because a client makes a call that needs it; a test compares the table with the calls that a whole
-rotation makes. Permissions with `writes` are not needed for accounts in mode "observe".
+rotation makes. Permissions with `writes` are not needed for accounts in mode "observe". `who`: whose work needs it where three
+identities share the work.
 """
 
 from typing import Literal
@@ -13,6 +14,15 @@ CORE, GARDENER, SECURITY = "", "core.gardener.cloud", "security.gardener.cloud"
 
 Kind = Literal["account", "secret", "project"]
 
+Identity = Literal["reader", "minter", "revoker"]
+"""The reader looks, begins and takes orders; the minter carries out rotations, the revoker retirements."""
+
+EVERYBODY: tuple[Identity, ...] = ("reader", "minter", "revoker")
+MOVERS: tuple[Identity, ...] = ("minter", "revoker")  # retirements move Shoots as well: those that came late
+PROVERS: tuple[Identity, ...] = ("reader", "revoker")  # reports tell bindings, and no key that one names is taken away
+MINTER: tuple[Identity, ...] = ("minter",)
+REVOKER: tuple[Identity, ...] = ("revoker",)
+
 
 class GardenRight(msgspec.Struct, frozen=True, kw_only=True):
     """A verb on a resource of a project namespace. `by_name`: a Role may narrow it to names of objects."""
@@ -21,6 +31,7 @@ class GardenRight(msgspec.Struct, frozen=True, kw_only=True):
     group: str
     resource: str
     why: str
+    who: tuple[Identity, ...] = EVERYBODY
     writes: bool = False
     by_name: bool = False
 
@@ -31,16 +42,21 @@ class GardenRight(msgspec.Struct, frozen=True, kw_only=True):
 
 GARDEN = (
     GardenRight(verb="list", group=GARDENER, resource="shoots", why="find who uses a key; prove that nobody does"),
-    GardenRight(verb="get", group=GARDENER, resource="shoots", why="read a Shoot again before it is patched"),
-    GardenRight(verb="patch", group=GARDENER, resource="shoots", why="point Shoots at the new Secret", writes=True),
+    GardenRight(verb="get", group=GARDENER, resource="shoots", why="read a Shoot again before it is patched", who=MOVERS),
+    GardenRight(verb="patch", group=GARDENER, resource="shoots", why="point Shoots at the new Secret", who=MOVERS, writes=True),
     GardenRight(
-        verb="list", group=GARDENER, resource="secretbindings", why="prove that no binding names a Secret that is to be deleted"
+        verb="list",
+        group=GARDENER,
+        resource="secretbindings",
+        why="prove that no binding names a Secret that is to be deleted",
+        who=PROVERS,
     ),
     GardenRight(
         verb="list",
         group=SECURITY,
         resource="credentialsbindings",
         why="prove that no binding names a Secret that is to be deleted",
+        who=PROVERS,
     ),
     GardenRight(
         verb="get",
@@ -49,12 +65,15 @@ GARDEN = (
         why="look for the key in every Secret that a Shoot or a binding names; Gardener asks for it, too",
         by_name=True,
     ),
-    GardenRight(verb="create", group=CORE, resource="secrets", why="write the Secret of the next version", writes=True),
+    GardenRight(
+        verb="create", group=CORE, resource="secrets", why="write the Secret of the next version", who=MINTER, writes=True
+    ),
     GardenRight(
         verb="delete",
         group=CORE,
         resource="secrets",
         why="delete Secrets that nobody names any more",
+        who=REVOKER,
         writes=True,
         by_name=True,
     ),
@@ -63,6 +82,7 @@ GARDEN = (
         group=CORE,
         resource="configmaps",
         why="Gardener lets only those move a Shoot who may read all that its spec.resources names",
+        who=MOVERS,
         writes=True,
         by_name=True,
     ),
@@ -71,6 +91,7 @@ GARDEN = (
         group=SECURITY,
         resource="workloadidentities",
         why="Gardener lets only those move a Shoot who may read all that its spec.resources names",
+        who=MOVERS,
         writes=True,
         by_name=True,
     ),
@@ -130,6 +151,7 @@ class GoogleRight(msgspec.Struct, frozen=True, kw_only=True):
     on: Kind
     role: str
     why: str
+    who: tuple[Identity, ...] = EVERYBODY
     writes: bool = False
     optional: bool = False
 
@@ -141,15 +163,20 @@ GOOGLE = (
     GoogleRight(name="iam.serviceAccounts.get", on="account", role=_KEYS, why="its number, which key files carry"),
     GoogleRight(name="iam.serviceAccountKeys.list", on="account", role=_KEYS, why="which keys there are"),
     GoogleRight(name="iam.serviceAccountKeys.get", on="account", role=_KEYS, why="recognise keys by their public half"),
-    GoogleRight(name="iam.serviceAccountKeys.create", on="account", role=_KEYS, why="upload or create keys", writes=True),
-    GoogleRight(name="iam.serviceAccountKeys.disable", on="account", role=_KEYS, why="retire keys", writes=True),
-    GoogleRight(name="iam.serviceAccountKeys.enable", on="account", role=_KEYS, why="take a key back", writes=True),
-    GoogleRight(name="iam.serviceAccountKeys.delete", on="account", role=_KEYS, why="retire keys", writes=True),
+    GoogleRight(
+        name="iam.serviceAccountKeys.create", on="account", role=_KEYS, why="upload or create keys", who=MINTER, writes=True
+    ),
+    GoogleRight(name="iam.serviceAccountKeys.disable", on="account", role=_KEYS, why="retire keys", who=REVOKER, writes=True),
+    GoogleRight(
+        name="iam.serviceAccountKeys.enable", on="account", role=_KEYS, why="take a key back", who=REVOKER, writes=True
+    ),
+    GoogleRight(name="iam.serviceAccountKeys.delete", on="account", role=_KEYS, why="retire keys", who=REVOKER, writes=True),
     GoogleRight(
         name="secretmanager.secrets.get",
         on="secret",
         role="roles/secretmanager.viewer",
         why="see whose the staging secret is",
+        who=MINTER,
         writes=True,
     ),
     GoogleRight(
@@ -157,6 +184,7 @@ GOOGLE = (
         on="secret",
         role="roles/secretmanager.secretVersionAdder",
         why="stage a private key before it exists at IAM",
+        who=MINTER,
         writes=True,
     ),
     GoogleRight(
@@ -164,6 +192,7 @@ GOOGLE = (
         on="secret",
         role="roles/secretmanager.secretAccessor",
         why="go on with a staged key",
+        who=MINTER,
         writes=True,
     ),
     GoogleRight(
@@ -171,17 +200,26 @@ GOOGLE = (
         on="secret",
         role=_MANAGER,
         why="tell a destroyed version from a disabled one",
+        who=MINTER,
         writes=True,
     ),
-    GoogleRight(name="secretmanager.versions.list", on="secret", role=_MANAGER, why="find versions to destroy", writes=True),
     GoogleRight(
-        name="secretmanager.versions.destroy", on="secret", role=_MANAGER, why="destroy what has been published", writes=True
+        name="secretmanager.versions.list", on="secret", role=_MANAGER, why="find versions to destroy", who=MINTER, writes=True
+    ),
+    GoogleRight(
+        name="secretmanager.versions.destroy",
+        on="secret",
+        role=_MANAGER,
+        why="destroy what has been published",
+        who=MINTER,
+        writes=True,
     ),
     GoogleRight(
         name="secretmanager.secrets.update",
         on="secret",
         role="roles/secretmanager.admin",
         why="have Secret Manager announce the day on which a key becomes due",
+        who=MINTER,
         writes=True,
         optional=True,
     ),
@@ -190,6 +228,7 @@ GOOGLE = (
         on="project",
         role="roles/secretmanager.admin",
         why="make the staging secret, unless somebody has made it",
+        who=(),  # of an installation: there it is made beforehand
         writes=True,
     ),
     GoogleRight(
@@ -197,6 +236,7 @@ GOOGLE = (
         on="project",
         role="roles/monitoring.viewer",
         why="see when a key was used last",
+        who=REVOKER,
         writes=True,
         optional=True,
     ),
@@ -208,9 +248,14 @@ def google(name: str) -> GoogleRight:
     return _BY_NAME[name]
 
 
-def on_resource(kind: Kind) -> tuple[GoogleRight, ...]:
-    """All permissions that are bound to this kind of resource."""
-    return tuple(right for right in GOOGLE if right.on == kind)
+def on_resource(kind: Kind, who: Identity | None = None) -> tuple[GoogleRight, ...]:
+    """All permissions that are bound to this kind of resource; with `who`, those that this identity's work needs."""
+    return tuple(right for right in GOOGLE if right.on == kind and who in (None, *right.who))
+
+
+def in_garden(who: Identity | None = None) -> tuple[GardenRight, ...]:
+    """All verbs in a project namespace; with `who`, those that this identity's work needs."""
+    return tuple(right for right in GARDEN if who in (None, *right.who))
 
 
 _BY_NAME = {right.name: right for right in GOOGLE}

@@ -51,6 +51,10 @@ run "an_installation" {
     condition     = length(jsondecode(google_monitoring_dashboard.this.dashboard_json).mosaicLayout.tiles) == 1 + length(google_logging_metric.alert)
     error_message = "a tile per alert, and one for schedules"
   }
+  assert {
+    condition     = length(regexall("rotator rbac GARDEN --for (?:reader|minter|revoker) --user [^ ]+ \\| kubectl apply -f -", output.next)) == 3
+    error_message = "a Role in the Gardens for each identity"
+  }
 }
 
 run "nobody_is_let_in" {
@@ -78,4 +82,66 @@ run "silence_is_at_most_a_day" {
     silence_hours = 48
   }
   expect_failures = [var.silence_hours]
+}
+
+run "telemetry_is_off" {
+  assert {
+    condition     = alltrue([for each in google_cloudfunctions2_function.this : !contains(keys(each.service_config[0].environment_variables), "ROTATOR_OTEL")])
+    error_message = "nobody has asked for it"
+  }
+  assert {
+    condition     = length(google_project_iam_member.telemetry) == 0
+    error_message = "nothing is sent, so nothing is granted"
+  }
+}
+
+run "telemetry_to_a_collector" {
+  variables {
+    telemetry     = "otlp"
+    otlp_endpoint = "https://collector.acme.example:4318"
+  }
+  assert {
+    condition     = alltrue([for each in google_cloudfunctions2_function.this : each.service_config[0].environment_variables["ROTATOR_OTEL"] == "otlp" && each.service_config[0].environment_variables["OTEL_EXPORTER_OTLP_ENDPOINT"] == "https://collector.acme.example:4318"])
+    error_message = "every function tells, and knows where"
+  }
+  assert {
+    condition     = length(google_project_iam_member.telemetry) == 0
+    error_message = "a collector is not Google's"
+  }
+}
+
+run "telemetry_to_google" {
+  variables {
+    telemetry = "gcp"
+  }
+  assert {
+    condition     = alltrue([for each in google_cloudfunctions2_function.this : each.service_config[0].environment_variables["ROTATOR_OTEL"] == "gcp"])
+    error_message = "every function tells"
+  }
+  assert {
+    condition     = length(google_project_iam_member.telemetry) == 6
+    error_message = "two roles for each of three identities"
+  }
+  assert {
+    condition     = contains(keys(google_project_service.this), "telemetry.googleapis.com")
+    error_message = "the API is switched on"
+  }
+}
+
+run "telemetry_goes_to_a_place_that_there_is" {
+  command = plan
+
+  variables {
+    telemetry = "stdout"
+  }
+  expect_failures = [var.telemetry]
+}
+
+run "a_collector_has_an_address" {
+  command = plan
+
+  variables {
+    telemetry = "otlp"
+  }
+  expect_failures = [var.otlp_endpoint]
 }

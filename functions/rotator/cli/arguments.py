@@ -103,10 +103,12 @@ something is missing, 1 when something could not be asked, 0 when all is well or
     more = """
 Prints the Role and RoleBinding of each namespace of one Garden for `kubectl apply -f -`, Secrets by name, with the
 names of the next versions. A project admin applies them, and again when Shoots name other Secrets: `rotator doctor`
-tells. With --google: gcloud command lines for the roles at Google.
+tells. With --google: gcloud command lines for the roles at Google. An installation has three identities, each with a
+Role of its own: say --for whom.
 
   kubectl -n garden-acme create serviceaccount registry-key-rotator
   rotator rbac live --kubeconfig admin.yaml | kubectl --kubeconfig admin.yaml apply -f -
+  rotator rbac live --for minter --user rotator-acme-minter@acme.iam.gserviceaccount.com
   rotator rbac --google --member serviceAccount:rotator@acme-prod.iam.gserviceaccount.com
 """
     one = command("rbac", "granting:rbac", "print the smallest Role for a Garden, or the roles at Google", more)
@@ -124,6 +126,12 @@ tells. With --google: gcloud command lines for the roles at Google.
     )
     one.add_argument("--all-secrets", action="store_true", help="Secrets of any name: wider, but need not be applied again")
     one.add_argument("--kubeconfig", type=Path, metavar="FILE", help="look with this login instead of the rotator's own")
+    one.add_argument(
+        "--for",
+        dest="identity",
+        choices=("reader", "minter", "revoker"),
+        help="only what this identity of an installation needs (default: everything, for one that does all)",
+    )
     one.add_argument("--google", action="store_true", help="print gcloud command lines instead")
     one.add_argument("--member", default="", metavar="MEMBER", help="with --google: whom to bind, as serviceAccount:ADDRESS")
 

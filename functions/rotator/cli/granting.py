@@ -36,7 +36,7 @@ def rbac(asked: argparse.Namespace, desk: Desk) -> int:
     for one in places:
         if one.unread:
             raise Invalid((_unread(garden, one),))
-    name, subjects = f"{NAME}-{settings.installation}", _subjects(asked, settings, garden)
+    name, subjects = _name(settings, asked), _subjects(asked, settings, garden)
     whom, only = " and ".join(map(str, subjects)), "subject" if len(subjects) == 1 else "subjects"
     desk.say(f"for {whom}, which `kubectl apply` makes the only {only} of RoleBinding {name}")
     if desk.json:
@@ -44,6 +44,11 @@ def rbac(asked: argparse.Namespace, desk: Desk) -> int:
     else:
         desk.verbatim(role.lines(name, places, *subjects))
     return FINE
+
+
+def _name(settings: Settings, asked: argparse.Namespace) -> str:
+    """Of Role and RoleBinding: each identity has its own, or the next one applied would replace it."""
+    return "-".join(filter(None, (NAME, settings.installation, asked.identity)))
 
 
 def _needs(asked: argparse.Namespace, settings: Settings, garden: GardenSettings, desk: Desk) -> tuple[PlaceNeeds, ...]:
@@ -54,7 +59,7 @@ def _needs(asked: argparse.Namespace, settings: Settings, garden: GardenSettings
     neighbours = Neighbours(settings)
     try:
         if asked.all_secrets:
-            return needs.wide(neighbours.places, neighbours.charges)
+            return needs.wide(neighbours.places, neighbours.charges, asked.identity)
         records, unreadable = wiring.written(settings, neighbours.places)
         if unreadable:
             raise Invalid(unreadable)
@@ -68,7 +73,7 @@ def _needs(asked: argparse.Namespace, settings: Settings, garden: GardenSettings
             own | _others(settings, neighbours, garden),
             neighbours.places,
         )
-        return needs.narrow(seen, asked.versions)
+        return needs.narrow(seen, asked.versions, asked.identity)
     finally:
         neighbours.close()
 
@@ -131,7 +136,7 @@ def _google(asked: argparse.Namespace, desk: Desk, settings: Settings) -> int:
     neighbours = Neighbours(settings)
     member = asked.member or NOBODY
     topic = settings.deployment.expiry_topic
-    found = google_roles.commands(settings.installation, neighbours.charges, neighbours.staging, topic)
+    found = google_roles.commands(settings.installation, neighbours.charges, neighbours.staging, topic, asked.identity)
     if desk.json:
         desk.tree(google_roles.tree(member, found))
     else:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from rotator import permission, staged
-from rotator.permission import GoogleRight, Resource
+from rotator.permission import GoogleRight, Identity, Resource
 from rotator.report.form import SCHEMA, Tree
 from rotator.view import Charge
 
@@ -13,17 +13,23 @@ MEMBER = '"$MEMBER"'
 
 
 def commands(
-    installation: str, charges: Sequence[Charge], staging: dict[str, str], topic: str = ""
+    installation: str, charges: Sequence[Charge], staging: dict[str, str], topic: str = "", who: Identity | None = None
 ) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Headlines, each with its commands. `staging`: the staging project of each account; `topic`: where it announces."""
+    """Headlines, each with its commands. `staging`: the staging project of each account; `topic`: where it announces.
+
+    `who`: only what this identity of an installation needs, in roles of its own.
+    """
     writers = [charge for charge in charges if charge.policy.mode != "observe"]
     observed = [charge for charge in charges if charge.policy.mode == "observe"]
-    keys = permission.on_resource("account")
-    projects = sorted({charge.project for charge in writers})
+    keys, staged_keys = permission.on_resource("account", who), permission.on_resource("secret", who)
+    stagers = writers if staged_keys else []
+    usage = [right for right in permission.on_resource("project", who) if right.optional]
+    projects = sorted({charge.project for charge in writers}) if usage else []
+    part = (who or "").capitalize()
     found = [
         (
             "Keys of the accounts that are rotated, on each account: who may create keys of an account is that account",
-            (*_roles(KEYS, "keys", keys, {c.project for c in writers}), *_bound(writers, KEYS)),
+            (*_roles(KEYS + part, "keys", keys, {c.project for c in writers}), *_bound(writers, KEYS + part)),
         ),
         (
             "Keys of the accounts that are only observed",
@@ -35,18 +41,18 @@ def commands(
         (
             "Staging secrets: made here, so that the rotator need not be allowed to make secrets",
             (
-                *_roles(STAGING, "staging", permission.on_resource("secret"), {staging[c.email] for c in writers}),
-                *(line for charge in writers for line in _secret(installation, charge, staging[charge.email])),
+                *_roles(STAGING, "staging", staged_keys, {staging[c.email] for c in stagers}),
+                *(line for charge in stagers for line in _secret(installation, charge, staging[charge.email])),
             ),
         ),
         (
             "Secret Manager publishes to the topic itself when a key becomes due; without this the schedule finds it",
-            tuple(line for each in sorted({staging[c.email] for c in writers}) if topic for line in _announcing(each, topic)),
+            tuple(line for each in sorted({staging[c.email] for c in stagers}) if topic for line in _announcing(each, topic)),
         ),
         (
             "When a key was used last. Without this the longer wait (waits.unknown_use) applies",
             (
-                *_roles(USAGE, "usage", [permission.google("monitoring.timeSeries.list")], projects),
+                *_roles(USAGE, "usage", usage, projects),
                 *(Resource("project", each, each).bind(_path(each, USAGE), MEMBER) for each in projects),
             ),
         ),

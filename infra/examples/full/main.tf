@@ -1,4 +1,4 @@
-# Everything there is: several accounts, a Garden token from Secret Manager, an encryption key, private Gardens, alerts, events.
+# Everything there is: several accounts, a Garden token from Secret Manager, an encryption key, private Gardens, alerts, events, traces.
 
 terraform {
   backend "gcs" {
@@ -35,6 +35,7 @@ module "rotator" {
   kms_key               = "projects/acme-keys/locations/europe-west3/keyRings/rotator/cryptoKeys/rotator"
   vpc_connector         = "projects/acme-rotator/locations/europe-west3/connectors/gardens"
   max_instances         = 3
+  telemetry             = "gcp"
 }
 
 output "next" {

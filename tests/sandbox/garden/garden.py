@@ -100,6 +100,11 @@ class Garden(Owner):
         with self._state.lock:
             return {(verb, group, resource) for who, verb, group, resource in self._state.access.needed if who == user}
 
+    def forget_needed(self, user: str) -> None:
+        """`user` has asked for nothing so far."""
+        with self._state.lock:
+            self._state.access.needed = {each for each in self._state.access.needed if each[0] != user}
+
     def expire_continues(self) -> None:
         """Every continue token so far answers 410."""
         with self._state.lock:
