@@ -180,6 +180,38 @@ def test_the_doctor_says_what_renewing_needs(ground: Ground) -> None:
     assert set(names) <= {line["what"] for line in lines if line["status"] == "ok"}
 
 
+def test_the_printed_role_lets_the_service_account_renew_its_own_token_and_no_other(ground: Ground) -> None:
+    command = Cli(ground.folder / "rotator.toml", ground.folder / "state.db")
+
+    items = command("rbac", "live", "-o", "json").tree["items"]
+    alone = command("rbac", "live/garden", "-o", "json").tree["items"]
+
+    roles = {each["metadata"]["namespace"]: each for each in items if each["kind"] == "Role"}
+    rule = {
+        "apiGroups": [""],
+        "resources": ["serviceaccounts/token"],
+        "verbs": ["create"],
+        "resourceNames": ["registry-key-rotator"],
+    }
+    assert roles["garden"]["rules"] == [rule]
+    assert rule not in roles[NS]["rules"]
+    assert [each["metadata"]["namespace"] for each in alone] == ["garden", "garden"]
+
+
+def test_the_roles_at_google_name_the_tokens_secret(ground: Ground) -> None:
+    command = Cli(ground.folder / "rotator.toml", ground.folder / "state.db")
+    wide = "secretmanager.versions.access,secretmanager.versions.add,secretmanager.versions.list,secretmanager.versions.destroy"
+
+    said = {who: command("rbac", "--google", "--for", who).out for who in ("reader", "minter")}
+
+    assert (
+        f'roles create registryKeyRotatorGardenTokenReader --project acme-prod --title "registry-key-rotator: Gardens\' tokens" --stage GA --permissions {wide}\n'
+        in said["reader"]
+    )
+    assert "--permissions secretmanager.versions.access\n" in said["minter"]
+    assert "gcloud secrets add-iam-policy-binding garden-live --project acme-prod" in said["reader"]
+
+
 def test_rotator_run_renews_as_the_schedule_does(ground: Ground) -> None:
     ground.cloud.advance(16 * DAY)
 

@@ -12,7 +12,7 @@ import msgspec
 from rotator import books
 from rotator.errors import RotatorError
 from rotator.key import Email
-from rotator.permission import GardenRight, Identity, in_garden
+from rotator.permission import RENEW, GardenRight, Identity, in_garden
 from rotator.record import Place, Record
 from rotator.secret import HeldSecret, name
 from rotator.shoot import Shoot
@@ -76,6 +76,16 @@ def wide(places: Iterable[Place], charges: Iterable[Charge], who: Identity | Non
         PlaceNeeds(place=place, needs=tuple(Need(right) for right in in_garden(who) if writes or not right.writes))
         for place in sorted(set(places))
     )
+
+
+def renewing(found: Iterable[PlaceNeeds], garden: str, accounts: Iterable[tuple[str, str]]) -> list[PlaceNeeds]:
+    """The same, and what a ServiceAccount (namespace, name) needs to renew its own token, in its own namespace."""
+    by_place = {one.place: one for one in found}
+    for namespace, account in accounts:
+        place = Place(garden, namespace)
+        before = by_place.get(place, PlaceNeeds(place=place, needs=()))
+        by_place[place] = msgspec.structs.replace(before, needs=(*before.needs, Need(RENEW, (account,))))
+    return [by_place[place] for place in sorted(by_place)]
 
 
 def look(

@@ -20,6 +20,7 @@ Identity = Literal["reader", "minter", "revoker"]
 EVERYBODY: tuple[Identity, ...] = ("reader", "minter", "revoker")
 MOVERS: tuple[Identity, ...] = ("minter", "revoker")  # retirements move Shoots as well: those that came late
 PROVERS: tuple[Identity, ...] = ("reader", "revoker")  # reports tell bindings, and no key that one names is taken away
+READER: tuple[Identity, ...] = ("reader",)
 MINTER: tuple[Identity, ...] = ("minter",)
 REVOKER: tuple[Identity, ...] = ("revoker",)
 
@@ -261,12 +262,14 @@ def in_garden(who: Identity | None = None) -> tuple[GardenRight, ...]:
 _BY_NAME = {right.name: right for right in GOOGLE}
 
 KEPT = tuple(
-    GoogleRight(name=f"secretmanager.versions.{each}", on="secret", role=google(f"secretmanager.versions.{each}").role, why=why)
-    for each, why in (
-        ("access", "read the Garden's token"),
-        ("add", "keep the next one"),
-        ("list", "find older ones"),
-        ("destroy", "destroy older ones"),
+    GoogleRight(
+        name=f"secretmanager.versions.{each}", on="secret", role=google(f"secretmanager.versions.{each}").role, why=why, who=who
+    )
+    for each, why, who in (
+        ("access", "read the Garden's token", EVERYBODY),
+        ("add", "keep the next one", READER),
+        ("list", "find older ones", READER),
+        ("destroy", "destroy older ones", READER),
     )
 )
-"""Where `token_secret` is the login: on that secret. Whoever only works with the token needs the first alone."""
+"""Where `token_secret` is the login: on that secret. The reader looks what is due, and logins are that, too."""

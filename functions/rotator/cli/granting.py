@@ -28,7 +28,10 @@ def rbac(asked: argparse.Namespace, desk: Desk) -> int:
         return _google(asked, desk, settings)
     garden = _garden(settings, asked)
     namespace = (asked.place or "").partition("/")[2]
+    name, subjects = _name(settings, asked), _subjects(asked, settings, garden)
     every = [one for one in _needs(asked, settings, garden, desk) if one.place.garden == garden.name]
+    if garden.token_secret:
+        every = needs.renewing(every, garden.name, [(each.namespace, each.name) for each in subjects if each.namespace])
     places = [one for one in every if namespace in ("", one.place.namespace)]
     if not places:
         listed = ", ".join(one.place.namespace for one in every)
@@ -36,7 +39,6 @@ def rbac(asked: argparse.Namespace, desk: Desk) -> int:
     for one in places:
         if one.unread:
             raise Invalid((_unread(garden, one),))
-    name, subjects = _name(settings, asked), _subjects(asked, settings, garden)
     whom, only = " and ".join(map(str, subjects)), "subject" if len(subjects) == 1 else "subjects"
     desk.say(f"for {whom}, which `kubectl apply` makes the only {only} of RoleBinding {name}")
     if desk.json:
@@ -136,7 +138,8 @@ def _google(asked: argparse.Namespace, desk: Desk, settings: Settings) -> int:
     neighbours = Neighbours(settings)
     member = asked.member or NOBODY
     topic = settings.deployment.expiry_topic
-    found = google_roles.commands(settings.installation, neighbours.charges, neighbours.staging, topic, asked.identity)
+    tokens = [each.token_secret for each in settings.garden if each.token_secret]
+    found = google_roles.commands(settings.installation, neighbours.charges, neighbours.staging, topic, asked.identity, tokens)
     if desk.json:
         desk.tree(google_roles.tree(member, found))
     else:

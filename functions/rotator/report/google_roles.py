@@ -7,17 +7,23 @@ from rotator.permission import GoogleRight, Identity, Resource
 from rotator.report.form import SCHEMA, Tree
 from rotator.view import Charge
 
+GARDENS = "registryKeyRotatorGardenToken"
 KEYS, READ = "registryKeyRotatorKeys", "registryKeyRotatorKeysRead"
 STAGING, USAGE = "registryKeyRotatorStaging", "registryKeyRotatorUsage"
 MEMBER = '"$MEMBER"'
 
 
 def commands(
-    installation: str, charges: Sequence[Charge], staging: dict[str, str], topic: str = "", who: Identity | None = None
+    installation: str,
+    charges: Sequence[Charge],
+    staging: dict[str, str],
+    topic: str = "",
+    who: Identity | None = None,
+    tokens: Sequence[str] = (),
 ) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """Headlines, each with its commands. `staging`: the staging project of each account; `topic`: where it announces.
 
-    `who`: only what this identity of an installation needs, in roles of its own.
+    `who`: only what this identity of an installation needs, in roles of its own. `tokens`: secrets with Gardens' tokens.
     """
     writers = [charge for charge in charges if charge.policy.mode != "observe"]
     observed = [charge for charge in charges if charge.policy.mode == "observe"]
@@ -55,6 +61,10 @@ def commands(
                 *_roles(USAGE, "usage", usage, projects),
                 *(Resource("project", each, each).bind(_path(each, USAGE), MEMBER) for each in projects),
             ),
+        ),
+        (
+            "Gardens' tokens, which are renewed; put the first one there: `rotator doctor` tells how",
+            tuple(_kept(part, [right for right in permission.KEPT if who in (None, *right.who)], tokens)),
         ),
     ]
     return tuple((headline, lines) for headline, lines in found if lines)
@@ -101,6 +111,14 @@ def _announcing(project: str, topic: str) -> Iterator[str]:
     number = f"$(gcloud projects describe {project} --format 'value(projectNumber)')"
     yield f"gcloud beta services identity create --service secretmanager.googleapis.com --project {project}"
     yield staged.publishing(topic, number)
+
+
+def _kept(part: str, rights: Sequence[GoogleRight], tokens: Sequence[str]) -> Iterator[str]:
+    places = sorted((project, name) for _, project, _, name in (each.split("/") for each in tokens))
+    yield from _roles(GARDENS + part, "Gardens' tokens", rights, {project for project, _ in places})
+    for project, name in places:
+        yield f"gcloud secrets create {name} --project {project} --replication-policy automatic"
+        yield Resource("secret", name, project).bind(_path(project, GARDENS + part), MEMBER)
 
 
 def _path(project: str, role: str) -> str:

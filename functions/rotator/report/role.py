@@ -105,7 +105,7 @@ def _rule(group: Sequence[Need]) -> Rule:
     if first.names:
         tree["resourceNames"] = list(first.names)
     why = [f"{need.right.verb}: {need.right.why}" for need in group]
-    return Rule(tree, (*why, CREATE) if first.right.verb == "create" else tuple(why))
+    return Rule(tree, (*why, CREATE) if first.right.verb == "create" and not first.names else tuple(why))
 
 
 def _head(kind: str, name: str, place: PlaceNeeds) -> Tree:
