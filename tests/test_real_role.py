@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 
 import pytest
 
@@ -16,9 +17,11 @@ from real_garden.garden import eventually
 from rotator import checkup
 from rotator.clients.calls import ServerClock
 from rotator.clients.garden import KubernetesGarden, Login
+from rotator.errors import Permanent
 from rotator.needs import Need, PlaceNeeds
-from rotator.permission import GARDEN, GardenRight
+from rotator.permission import GARDEN, RENEW, GardenRight
 from rotator.record import Place
+from rotator.renewal import LIFE
 from rotator.report import role
 from sandbox.garden.kind import NAMESPACES
 
@@ -67,12 +70,12 @@ def place(rights: Sequence[GardenRight], *, names: bool = True) -> PlaceNeeds:
     return PlaceNeeds(place=Place("live", NAMESPACE), needs=needs)
 
 
-def apply(plane: Kubernetes, granted: PlaceNeeds) -> None:
+def apply(plane: Kubernetes, granted: PlaceNeeds, account: str = "rotator") -> None:
     """As the README says: the YAML, with comments and all, into `kubectl apply -f -`."""
     kubectl = shutil.which("kubectl")
     if kubectl is None:
         pytest.skip("kubectl is not on this machine")
-    text = "\n".join(role.lines(NAME, [granted], role.Subject("rotator", NAMESPACE)))
+    text = "\n".join(role.lines(f"{NAME}-{account}", [granted], role.Subject(account, NAMESPACE)))
     command = [kubectl, "--kubeconfig", str(plane.kubeconfig()), "apply", "-f", "-"]
     done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
@@ -124,3 +127,32 @@ def test_a_review_of_a_create_that_names_an_object_is_told_yes_by_a_rule_for_tha
 
     assert not client.may(create, NAMESPACE, "another")
     assert not client.may(create, NAMESPACE)
+
+
+def test_a_service_account_asks_for_its_own_next_token_and_for_nobody_elses(plane: Kubernetes) -> None:
+    """As `token_secret` renews: a token for 30 days, tried, and one of an hour for creates, which is their fence."""
+    account = "system:serviceaccount:garden-acme:renewing"
+    member.ensure(plane.admin, "system:serviceaccount:garden-acme:other")
+    present = [member.token(plane.admin, account, 3600)]
+    login = Login.server(plane.server, plane.files.authority.certificate, lambda: present[0], renews=True)
+    garden = KubernetesGarden("live", login, ServerClock())
+    with pytest.raises(Permanent, match="grant create on serviceaccounts/token in namespace garden-acme") as refused:
+        garden.another_token(LIFE)
+    own = Need(RENEW, ("renewing",))
+    apply(plane, PlaceNeeds(place=Place("live", NAMESPACE), needs=(own,)), "renewing")
+    eventually(lambda: garden.may(RENEW, NAMESPACE, "renewing"))
+
+    present[0] = garden.another_token(LIFE)
+    later = garden.activation()
+    issued, ends = later.age()
+    fence = later.fence()
+
+    assert refused.value.code == "garden-access"
+    assert later.who() == account
+    assert issued is not None
+    assert ends is not None
+    assert fence is not None
+    assert ends - issued == LIFE
+    assert timedelta(minutes=59) < fence - issued < timedelta(minutes=62)
+    assert not garden.may(RENEW, NAMESPACE, "other")
+    garden.close()

@@ -204,10 +204,8 @@ def test_the_roles_at_google_name_the_tokens_secret(ground: Ground) -> None:
 
     said = {who: command("rbac", "--google", "--for", who).out for who in ("reader", "minter")}
 
-    assert (
-        f'roles create registryKeyRotatorGardenTokenReader --project acme-prod --title "registry-key-rotator: Gardens\' tokens" --stage GA --permissions {wide}\n'
-        in said["reader"]
-    )
+    assert "roles create registryKeyRotatorGardenTokenReader --project acme-prod " in said["reader"]
+    assert f" --stage GA --permissions {wide}\n" in said["reader"]
     assert "--permissions secretmanager.versions.access\n" in said["minter"]
     assert "gcloud secrets add-iam-policy-binding garden-live --project acme-prod" in said["reader"]
 
