@@ -9,7 +9,8 @@ locals {
     "logging.googleapis.com", "monitoring.googleapis.com", "pubsub.googleapis.com", "run.googleapis.com",
     "secretmanager.googleapis.com",
   ]
-  telemetry_apis = ["cloudtrace.googleapis.com", "telemetry.googleapis.com"]
+  telemetry_apis = var.telemetry == "gcp" ? ["cloudtrace.googleapis.com", "telemetry.googleapis.com"] : []
+  scc_apis       = length(var.scc_projects) > 0 ? ["securitycenter.googleapis.com"] : []
 
   number = data.google_project.this.number
   agents = {
@@ -23,7 +24,7 @@ data "google_project" "this" {
 }
 
 resource "google_project_service" "this" {
-  for_each = toset(concat(local.apis, var.telemetry == "gcp" ? local.telemetry_apis : []))
+  for_each = toset(concat(local.apis, local.telemetry_apis, local.scc_apis))
 
   project            = var.project
   service            = each.key

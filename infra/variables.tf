@@ -106,6 +106,12 @@ variable "watch_projects" {
   default     = []
 }
 
+variable "scc_projects" {
+  description = "Those of the accounts' projects in which Security Command Center is active: what it finds about service-account keys there is looked at in minutes; a leaked key is an emergency."
+  type        = set(string)
+  default     = []
+}
+
 variable "kms_key" {
   description = "A key of Cloud KMS (full name) that encrypts messages, staged keys and source. Firestore's must be set when it is made; see there. Empty: Google's own."
   type        = string

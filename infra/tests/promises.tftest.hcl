@@ -145,3 +145,17 @@ run "a_collector_has_an_address" {
   }
   expect_failures = [var.otlp_endpoint]
 }
+
+run "findings_are_heard_where_somebody_looks_for_them" {
+  variables {
+    scc_projects = ["acme-prod", "acme-dev"]
+  }
+  assert {
+    condition     = alltrue([for each in google_scc_v2_project_notification_config.keys : each.streaming_config[0].filter == "state = \"ACTIVE\" AND (access.service_account_key_name : \"serviceAccounts/\" OR resource_name : \"serviceAccounts/\" OR resource.name : \"serviceAccounts/\")"])
+    error_message = "what the door reads, and nothing else"
+  }
+  assert {
+    condition     = alltrue([for name, each in google_pubsub_topic_iam_member.scc : each.member == "serviceAccount:${google_scc_v2_project_notification_config.keys[name].service_account}"]) && length(google_pubsub_topic_iam_member.scc) == 2
+    error_message = "who finds may publish"
+  }
+}
