@@ -18,7 +18,7 @@ resource "google_pubsub_topic" "work" {
   name         = "${local.name}-work"
   kms_key_name = var.kms_key == "" ? null : var.kms_key
 
-  depends_on = [google_project_service.this]
+  depends_on = [google_project_service.this, google_kms_crypto_key_iam_member.agents]
 }
 
 resource "google_pubsub_topic" "events" {
@@ -26,7 +26,7 @@ resource "google_pubsub_topic" "events" {
   name         = "${local.name}-events"
   kms_key_name = var.kms_key == "" ? null : var.kms_key
 
-  depends_on = [google_project_service.this]
+  depends_on = [google_project_service.this, google_kms_crypto_key_iam_member.agents]
 }
 
 resource "google_pubsub_topic" "dead" {
@@ -34,7 +34,7 @@ resource "google_pubsub_topic" "dead" {
   name         = "${local.name}-dead"
   kms_key_name = var.kms_key == "" ? null : var.kms_key
 
-  depends_on = [google_project_service.this]
+  depends_on = [google_project_service.this, google_kms_crypto_key_iam_member.agents]
 }
 
 # Keeps what nobody could deal with for a person: gcloud pubsub subscriptions pull

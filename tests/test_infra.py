@@ -181,6 +181,16 @@ def test_staged_keys_lie_where_the_program_looks_for_them() -> None:
     assert staging["lifecycle"] == [{"ignore_changes": ["rotation"]}]  # Secret Manager moves it, and so do we
 
 
+def test_what_takes_our_key_waits_until_googles_identities_may_use_it() -> None:
+    takes = {place for place, body in FOLDER.resources.items() if "var.kms_key" in json.dumps(body)}
+    grant = ("google_kms_crypto_key_iam_member", "agents")
+
+    assert takes > {grant, ("google_storage_bucket", "source"), ("google_secret_manager_secret", "staging")}
+    waiting = {place for place in takes if f"${{{'.'.join(grant)}}}" in FOLDER.resources[place].get("depends_on", ())}
+    assert waiting == takes - {grant}
+    assert FOLDER.resources[grant]["role"] == "roles/cloudkms.cryptoKeyEncrypterDecrypter"
+
+
 def test_every_function_is_an_entry_point_and_every_fact_is_read() -> None:
     main = (ROOT / "functions" / "main.py").read_text(encoding="utf-8")
     code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "functions" / "rotator").rglob("*.py"))
