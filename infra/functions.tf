@@ -46,6 +46,8 @@ resource "google_storage_bucket" "source" {
       default_kms_key_name = encryption.value
     }
   }
+
+  depends_on = [google_kms_crypto_key_iam_member.agents]
 }
 
 resource "google_storage_bucket_object" "source" {

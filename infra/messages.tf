@@ -9,6 +9,8 @@ locals {
     # Secret Manager says of all our own writes, too; all other sources set no eventType.
     events = { topic = google_pubsub_topic.events.id, filter = "attributes.eventType = \"SECRET_ROTATE\" OR NOT attributes:eventType" }
   }
+
+  finding_names = ["access.service_account_key_name", "resource_name", "resource.name"]
 }
 
 resource "google_pubsub_topic" "work" {
@@ -16,7 +18,7 @@ resource "google_pubsub_topic" "work" {
   name         = "${local.name}-work"
   kms_key_name = var.kms_key == "" ? null : var.kms_key
 
-  depends_on = [google_project_service.this]
+  depends_on = [google_project_service.this, google_kms_crypto_key_iam_member.agents]
 }
 
 resource "google_pubsub_topic" "events" {
@@ -24,7 +26,7 @@ resource "google_pubsub_topic" "events" {
   name         = "${local.name}-events"
   kms_key_name = var.kms_key == "" ? null : var.kms_key
 
-  depends_on = [google_project_service.this]
+  depends_on = [google_project_service.this, google_kms_crypto_key_iam_member.agents]
 }
 
 resource "google_pubsub_topic" "dead" {
@@ -32,7 +34,7 @@ resource "google_pubsub_topic" "dead" {
   name         = "${local.name}-dead"
   kms_key_name = var.kms_key == "" ? null : var.kms_key
 
-  depends_on = [google_project_service.this]
+  depends_on = [google_project_service.this, google_kms_crypto_key_iam_member.agents]
 }
 
 # Keeps what nobody could deal with for a person: gcloud pubsub subscriptions pull
@@ -116,7 +118,7 @@ resource "google_pubsub_subscription_iam_member" "forward" {
   member       = local.agents.pubsub
 }
 
-# --- what is heard besides: audit logs and assets of the accounts' projects ---
+# --- what is heard besides: audit logs, assets and findings of the accounts' projects ---
 
 resource "google_logging_project_sink" "keys" {
   for_each = var.watch_projects
@@ -156,4 +158,30 @@ resource "google_cloud_asset_project_feed" "keys" {
   }
 
   depends_on = [google_project_service.this]
+}
+
+# Active findings that name a service account where functions/rotator/doors/hints.py looks for one; a test holds the two together.
+# OR binds closer than AND there; the parentheses are for people.
+resource "google_scc_v2_project_notification_config" "keys" {
+  for_each = var.scc_projects
+
+  project      = each.key
+  config_id    = "${local.name}-keys"
+  description  = "registry-key-rotator ${var.installation}: findings about service-account keys"
+  pubsub_topic = google_pubsub_topic.events.id
+
+  streaming_config {
+    filter = join(" AND ", ["state = \"ACTIVE\"", "(${join(" OR ", [for field in local.finding_names : "${field} : \"serviceAccounts/\""])})"])
+  }
+
+  depends_on = [google_project_service.this]
+}
+
+resource "google_pubsub_topic_iam_member" "scc" {
+  for_each = google_scc_v2_project_notification_config.keys
+
+  project = var.project
+  topic   = google_pubsub_topic.events.name
+  role    = "roles/pubsub.publisher"
+  member  = "serviceAccount:${each.value.service_account}"
 }

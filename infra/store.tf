@@ -81,12 +81,22 @@ resource "google_secret_manager_secret" "staging" {
   labels              = { registry-key-rotator-installation = var.installation }
   deletion_protection = true
 
+  # Automatic replication takes only a key of the location `global`, and the bucket none of it: with a key, all is in the region.
   replication {
-    auto {
-      dynamic "customer_managed_encryption" {
-        for_each = var.kms_key == "" ? [] : [var.kms_key]
-        content {
-          kms_key_name = customer_managed_encryption.value
+    dynamic "auto" {
+      for_each = var.kms_key == "" ? [1] : []
+      content {}
+    }
+
+    dynamic "user_managed" {
+      for_each = var.kms_key == "" ? [] : [var.kms_key]
+      content {
+        replicas {
+          location = var.region
+
+          customer_managed_encryption {
+            kms_key_name = user_managed.value
+          }
         }
       }
     }
@@ -100,5 +110,5 @@ resource "google_secret_manager_secret" "staging" {
     ignore_changes = [rotation]
   }
 
-  depends_on = [google_pubsub_topic_iam_member.secretmanager]
+  depends_on = [google_pubsub_topic_iam_member.secretmanager, google_kms_crypto_key_iam_member.agents]
 }

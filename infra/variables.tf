@@ -106,10 +106,25 @@ variable "watch_projects" {
   default     = []
 }
 
+variable "scc_projects" {
+  description = "Those of the accounts' projects in which Security Command Center is active: what it finds about service-account keys there is looked at in minutes; a leaked key is an emergency."
+  type        = set(string)
+  default     = []
+}
+
 variable "kms_key" {
-  description = "A key of Cloud KMS (full name) that encrypts messages, staged keys and source. Firestore's must be set when it is made; see there. Empty: Google's own."
+  description = <<-EOT
+    A key of Cloud KMS (full name), in the region, that encrypts messages, staged keys and source; empty: Google's own. Google's
+    identities get their right on it here: whoever applies must be allowed to grant it (roles/cloudkms.admin on the key). What remains:
+    Firestore's encryption, which is chosen when the database is made (cmek_config), and that of the images which Cloud Build makes.
+  EOT
   type        = string
   default     = ""
+
+  validation {
+    condition     = var.kms_key == "" || can(regex("^projects/[^/]+/locations/${var.region}/keyRings/[^/]+/cryptoKeys/[^/]+$", var.kms_key))
+    error_message = "Write projects/PROJECT/locations/REGION/keyRings/RING/cryptoKeys/KEY, in the region of all the rest."
+  }
 }
 
 variable "vpc_connector" {

@@ -1,9 +1,11 @@
 """What `infra/` promises, read from its files: the provider's schema, least privilege, and the same names as in the program."""
 
+import json
 import re
 import shutil
 import subprocess
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,16 @@ import yaml
 
 from rotator import permission, settings
 from rotator.deployment import OTEL
+from rotator.doors.hints import understand
+from rotator.doors.push import Message
+from rotator.hint import Hint, Ignored
 from rotator.record import retirement_id, rotation_id, saga
 from rotator.staged import LABEL, secret_id
 from rotator.stores.firestore_layout import INDEXES, TTL, UNINDEXED
 from terraform_files import INFRA, ROOT, Folder, faults, read
 
 FOLDER = read()
+CORPUS = Path(__file__).resolve().parent / "corpus" / "events"
 EXAMPLES = sorted(path.parent for path in (INFRA / "examples").glob("*/main.tf"))
 
 
@@ -108,6 +114,42 @@ def test_events_are_secret_manager_saying_rotate_or_anybody_elses() -> None:
     assert FOLDER.locals["deliveries"]["events"]["filter"].replace("\\", "") == wanted
 
 
+def leaves(tree: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Where the texts of this message are."""
+    for name, value in tree.items():
+        yield from leaves(value, (*place, name)) if isinstance(value, dict) else [(*place, name)]
+
+
+def finding(place: tuple[str, ...], state: str = "ACTIVE") -> Any:
+    """A finding in Security Command Center's form that names the key there and nowhere else."""
+    data = json.loads((CORPUS / "scc-leaked.json").read_text(encoding="utf-8"))["data"]
+    key = data["finding"]["access"]["serviceAccountKeyName"]
+    for each in leaves(data):
+        inner = data
+        for name in each[:-1]:
+            inner = inner[name]
+        inner[each[-1]] = key if each == place else "x"
+    data["finding"]["state"] = state
+    return understand(Message("1", json.dumps(data).encode(), {}))
+
+
+def test_the_filter_of_findings_passes_what_the_door_reads_and_nothing_else() -> None:
+    """In a filter fields have underscores; `resource.` begins those of the message's resource, all others are the finding's."""
+
+    def place(field: str) -> tuple[str, ...]:
+        path = re.sub("_(.)", lambda found: found[1].upper(), field).split(".")
+        return tuple(path) if path[0] == "resource" else ("finding", *path)
+
+    body = FOLDER.of("google_scc_v2_project_notification_config")["keys"]
+    passed = {place(field) for field in FOLDER.locals["finding_names"]}
+    data = json.loads((CORPUS / "scc-leaked.json").read_text(encoding="utf-8"))["data"]
+    places = [each for each in leaves(data) if each != ("finding", "state")]
+
+    assert {each for each in places if isinstance(finding(each), Hint)} == passed
+    assert all(isinstance(finding(each, "INACTIVE"), Ignored) for each in passed)
+    assert 'state = \\"ACTIVE\\"' in body["streaming_config"][0]["filter"]
+
+
 def test_a_wake_up_reaches_the_identity_that_may_do_the_work() -> None:
     """The filters split on an attribute that the program sets by the record's id."""
     filters = {name: each["filter"].replace("\\", "") for name, each in FOLDER.locals["deliveries"].items()}
@@ -137,6 +179,16 @@ def test_staged_keys_lie_where_the_program_looks_for_them() -> None:
     assert staging["secret_id"] == secret_id("${each.key}")
     assert list(staging["labels"]) == [LABEL]
     assert staging["lifecycle"] == [{"ignore_changes": ["rotation"]}]  # Secret Manager moves it, and so do we
+
+
+def test_what_takes_our_key_waits_until_googles_identities_may_use_it() -> None:
+    takes = {place for place, body in FOLDER.resources.items() if "var.kms_key" in json.dumps(body)}
+    grant = ("google_kms_crypto_key_iam_member", "agents")
+
+    assert takes > {grant, ("google_storage_bucket", "source"), ("google_secret_manager_secret", "staging")}
+    waiting = {place for place in takes if f"${{{'.'.join(grant)}}}" in FOLDER.resources[place].get("depends_on", ())}
+    assert waiting == takes - {grant}
+    assert FOLDER.resources[grant]["role"] == "roles/cloudkms.cryptoKeyEncrypterDecrypter"
 
 
 def test_every_function_is_an_entry_point_and_every_fact_is_read() -> None:

@@ -6,6 +6,9 @@ mock_provider "google" {
       service_config = { uri = "https://door.example", service = "door" }
     }
   }
+  mock_data "google_storage_project_service_account" {
+    defaults = { member = "serviceAccount:service-123456789012@gs-project-accounts.iam.gserviceaccount.com" }
+  }
   mock_data "google_project" {
     defaults = { number = "123456789012" }
   }
@@ -144,4 +147,52 @@ run "a_collector_has_an_address" {
     telemetry = "otlp"
   }
   expect_failures = [var.otlp_endpoint]
+}
+
+run "findings_are_heard_where_somebody_looks_for_them" {
+  variables {
+    scc_projects = ["acme-prod", "acme-dev"]
+  }
+  assert {
+    condition     = alltrue([for each in google_scc_v2_project_notification_config.keys : each.streaming_config[0].filter == "state = \"ACTIVE\" AND (access.service_account_key_name : \"serviceAccounts/\" OR resource_name : \"serviceAccounts/\" OR resource.name : \"serviceAccounts/\")"])
+    error_message = "what the door reads, and nothing else"
+  }
+  assert {
+    condition     = alltrue([for name, each in google_pubsub_topic_iam_member.scc : each.member == "serviceAccount:${google_scc_v2_project_notification_config.keys[name].service_account}"]) && length(google_pubsub_topic_iam_member.scc) == 2
+    error_message = "who finds may publish"
+  }
+}
+
+run "without_a_key_of_ours_nobody_is_granted_any" {
+  assert {
+    condition     = length(google_kms_crypto_key_iam_member.agents) == 0 && alltrue([for each in google_secret_manager_secret.staging : length(each.replication[0].auto) == 1])
+    error_message = "Google's own key, everywhere"
+  }
+}
+
+run "whoever_encrypts_may_use_the_key" {
+  variables {
+    kms_key = "projects/acme-keys/locations/europe-west3/keyRings/rotator/cryptoKeys/rotator"
+  }
+  assert {
+    condition = toset([for each in google_kms_crypto_key_iam_member.agents : each.member]) == toset([
+      "serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com",
+      "serviceAccount:service-123456789012@gcp-sa-secretmanager.iam.gserviceaccount.com",
+      "serviceAccount:service-123456789012@gs-project-accounts.iam.gserviceaccount.com",
+    ])
+    error_message = "topics, staged keys and the source"
+  }
+  assert {
+    condition     = alltrue([for each in google_secret_manager_secret.staging : each.replication[0].user_managed[0].replicas[0].location == "europe-west3"])
+    error_message = "the key is of the region, so staged keys are"
+  }
+}
+
+run "a_key_is_where_all_the_rest_is" {
+  command = plan
+
+  variables {
+    kms_key = "projects/acme-keys/locations/global/keyRings/rotator/cryptoKeys/rotator"
+  }
+  expect_failures = [var.kms_key]
 }

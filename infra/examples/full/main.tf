@@ -32,6 +32,7 @@ module "rotator" {
   notification_channels = ["projects/acme-rotator/notificationChannels/1234567890"]
   silence_hours         = 3
   watch_projects        = ["acme-prod", "acme-dev"]
+  scc_projects          = ["acme-prod"]
   kms_key               = "projects/acme-keys/locations/europe-west3/keyRings/rotator/cryptoKeys/rotator"
   vpc_connector         = "projects/acme-rotator/locations/europe-west3/connectors/gardens"
   max_instances         = 3
