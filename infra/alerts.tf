@@ -46,6 +46,11 @@ locals {
       filter = "${local.lines} AND jsonPayload.kind=\"transition\" AND jsonPayload.blocked_code=(\"key-not-accepted\" OR \"cannot-pull\" OR \"wanted-key-dead\")"
       advice = "No more Shoots are moved onto it. See what the registry said: `rotator describe`."
     }
+    login = {
+      title  = "a Garden's token is not renewed", severity = "ERROR"
+      filter = "${local.lines} AND jsonPayload.kind=\"login\" AND jsonPayload.overdue=true"
+      advice = "Keys go on working; when it ends, nothing in that Garden rotates. What is missing: `rotator doctor`."
+    }
   }
 }
 
@@ -60,6 +65,7 @@ resource "google_logging_metric" "alert" {
   label_extractors = {
     credential = "EXTRACT(jsonPayload.credential)"
     safe_until = "EXTRACT(jsonPayload.safe_until)"
+    garden     = "EXTRACT(jsonPayload.garden)"
   }
 
   metric_descriptor {
@@ -77,6 +83,11 @@ resource "google_logging_metric" "alert" {
       key         = "safe_until"
       value_type  = "STRING"
       description = "Nothing breaks before: the earliest expiry of a key in use."
+    }
+    labels {
+      key         = "garden"
+      value_type  = "STRING"
+      description = "The Garden, where it is about one."
     }
   }
 }
@@ -116,14 +127,14 @@ resource "google_monitoring_alert_policy" "lines" {
         alignment_period     = "600s"
         per_series_aligner   = "ALIGN_SUM"
         cross_series_reducer = "REDUCE_SUM"
-        group_by_fields      = ["metric.label.credential", "metric.label.safe_until"]
+        group_by_fields      = ["metric.label.credential", "metric.label.safe_until", "metric.label.garden"]
       }
     }
   }
 
   documentation {
     mime_type = "text/markdown"
-    content   = "$${metric.label.credential}: ${each.value.title}. ${each.value.advice}"
+    content   = "$${metric.label.credential}$${metric.label.garden}: ${each.value.title}. ${each.value.advice}"
   }
 
   alert_strategy {

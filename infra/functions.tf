@@ -88,25 +88,9 @@ resource "google_cloudfunctions2_function" "this" {
     vpc_connector                    = var.vpc_connector == "" ? null : var.vpc_connector
     # More requests than threads would wait inside the instance, unseen by the platform.
     environment_variables = merge(local.environment, local.telemetry[var.telemetry], { THREADS = tostring(each.value.concurrency) })
-
-    dynamic "secret_volumes" {
-      for_each = var.garden_tokens
-      content {
-        mount_path = "/gardens/${secret_volumes.key}"
-        project_id = var.project
-        secret     = secret_volumes.value
-
-        versions {
-          version = "latest"
-          path    = "token"
-        }
-      }
-    }
   }
 
-  depends_on = [
-    google_project_service.this, google_project_iam_member.books, google_secret_manager_secret_iam_member.garden_token,
-  ]
+  depends_on = [google_project_service.this, google_project_iam_member.books]
 }
 
 # Cloud Scheduler and Pub/Sub call four of them; people only the api. Nobody calls any of them without a name.

@@ -28,6 +28,15 @@ locals {
 
   telemetry_roles = ["roles/telemetry.tracesWriter", "roles/telemetry.metricsWriter"]
 
+  on_tokens = {
+    reader = [
+      "secretmanager.versions.access", "secretmanager.versions.add", "secretmanager.versions.list",
+      "secretmanager.versions.destroy",
+    ]
+    minter  = ["secretmanager.versions.access"]
+    revoker = ["secretmanager.versions.access"]
+  }
+
   projects = toset([for each in values(var.accounts) : each.project])
 
   key_roles = {
@@ -88,13 +97,25 @@ resource "google_secret_manager_secret_iam_member" "staging" {
   member    = local.member["minter"]
 }
 
+# Gardens' tokens: all three read them, the reader renews them.
+resource "google_project_iam_custom_role" "garden_token" {
+  for_each = length(var.garden_tokens) == 0 ? {} : local.on_tokens
+
+  project     = var.project
+  role_id     = "rotator_${replace(var.installation, "-", "_")}_garden_token_${each.key}"
+  title       = "Registry key rotator ${var.installation}: Gardens' tokens, ${each.key}"
+  permissions = each.value
+}
+
 resource "google_secret_manager_secret_iam_member" "garden_token" {
-  for_each = { for pair in setproduct(keys(local.identities), values(var.garden_tokens)) : join("/", pair) => pair }
+  for_each = {
+    for pair in setproduct(keys(local.on_tokens), var.garden_tokens) : join("/", pair) => { who = pair[0], garden = pair[1] }
+  }
 
   project   = var.project
-  secret_id = each.value[1]
-  role      = "roles/secretmanager.secretAccessor"
-  member    = local.member[each.value[0]]
+  secret_id = google_secret_manager_secret.garden_token[each.value.garden].secret_id
+  role      = google_project_iam_custom_role.garden_token[each.value.who].name
+  member    = local.member[each.value.who]
 }
 
 # When a key was used last: read by those who take keys away, in the projects of the accounts.

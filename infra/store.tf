@@ -112,3 +112,35 @@ resource "google_secret_manager_secret" "staging" {
 
   depends_on = [google_pubsub_topic_iam_member.secretmanager, google_kms_crypto_key_iam_member.agents]
 }
+
+# The token of a Garden that is opened by one: a person puts the first one there, the rotator adds the next before it ends.
+resource "google_secret_manager_secret" "garden_token" {
+  for_each = var.garden_tokens
+
+  project             = var.project
+  secret_id           = "${local.name}-garden-${each.key}"
+  labels              = { registry-key-rotator-installation = var.installation }
+  deletion_protection = true
+
+  replication {
+    dynamic "auto" {
+      for_each = var.kms_key == "" ? [1] : []
+      content {}
+    }
+
+    dynamic "user_managed" {
+      for_each = var.kms_key == "" ? [] : [var.kms_key]
+      content {
+        replicas {
+          location = var.region
+
+          customer_managed_encryption {
+            kms_key_name = user_managed.value
+          }
+        }
+      }
+    }
+  }
+
+  depends_on = [google_project_service.this, google_kms_crypto_key_iam_member.agents]
+}

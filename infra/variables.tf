@@ -55,9 +55,18 @@ variable "source_archive" {
 }
 
 variable "garden_tokens" {
-  description = "Secrets of Secret Manager with a Garden's token, by a name; each is mounted as /gardens/NAME/token (token_file in rotator.toml). Empty where `google_audience` is used."
-  type        = map(string)
-  default     = {}
+  description = <<-EOT
+    Gardens, by their names in rotator.toml, that are opened by the token of a ServiceAccount. Each gets a secret for it, which is
+    `token_secret = "projects/PROJECT/secrets/rotator-INSTALLATION-garden-NAME"` there; a person puts the first token in, the
+    rotator renews it. Empty where `google_audience` is used.
+  EOT
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for each in var.garden_tokens : can(regex("^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", each))])
+    error_message = "Write the Gardens' names as in rotator.toml, like \"live\"."
+  }
 }
 
 variable "schedule" {

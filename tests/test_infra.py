@@ -78,6 +78,15 @@ def test_each_identity_has_what_its_work_needs_and_no_more() -> None:
     assert usage["member"] == '${local.member["revoker"]}'
 
 
+def test_gardens_tokens_are_renewed_by_the_reader_and_only_read_by_the_others() -> None:
+    granted = {who: set(names) for who, names in FOLDER.locals["on_tokens"].items()}
+    bound = FOLDER.of("google_secret_manager_secret_iam_member")["garden_token"]
+
+    assert granted == {who: {right.name for right in permission.KEPT if who in right.who} for who in permission.EVERYBODY}
+    assert bound["member"] == "${local.member[each.value.who]}"
+    assert "secret_data" not in FOLDER.of("google_secret_manager_secret")["garden_token"]
+
+
 def test_the_next_commands_give_each_identity_a_role_of_its_own_in_the_gardens() -> None:
     said = FOLDER.outputs["next"]["value"]
 

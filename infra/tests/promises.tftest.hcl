@@ -196,3 +196,30 @@ run "a_key_is_where_all_the_rest_is" {
   }
   expect_failures = [var.kms_key]
 }
+
+run "a_gardens_token_is_renewed_by_the_reader_alone" {
+  variables {
+    garden_tokens = ["live", "canary"]
+  }
+  assert {
+    condition     = toset([for each in google_secret_manager_secret.garden_token : each.secret_id]) == toset(["rotator-acme-caches-garden-live", "rotator-acme-caches-garden-canary"])
+    error_message = "a secret for each Garden's token"
+  }
+  assert {
+    condition     = length(google_secret_manager_secret_iam_member.garden_token) == 6 && contains(google_project_iam_custom_role.garden_token["reader"].permissions, "secretmanager.versions.add")
+    error_message = "all three read it, the reader adds the next"
+  }
+  assert {
+    condition     = toset(google_project_iam_custom_role.garden_token["minter"].permissions) == toset(["secretmanager.versions.access"])
+    error_message = "who works with a token only reads it"
+  }
+}
+
+run "a_garden_is_named_as_in_the_configuration" {
+  command = plan
+
+  variables {
+    garden_tokens = ["projects/acme/secrets/live"]
+  }
+  expect_failures = [var.garden_tokens]
+}

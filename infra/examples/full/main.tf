@@ -25,7 +25,7 @@ module "rotator" {
     puller-acme-dev  = { email = "puller@acme-dev.iam.gserviceaccount.com", project = "acme-dev" }
   }
 
-  garden_tokens         = { live = "garden-live-token" }
+  garden_tokens         = ["live"]
   schedule              = "*/5 * * * *"
   schedule_paused       = true
   api_invokers          = ["group:sre@acme.example"]
