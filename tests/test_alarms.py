@@ -18,7 +18,7 @@ from terraform_values import INSTALLATION, NAME, PROJECT, alert_policies
 FOLDER = read()
 POLICIES = alert_policies(FOLDER)
 POLICIES_TEXT = (INFRA / "alerts.tf").read_text(encoding="utf-8").replace("\\", "")
-WANTED = {"expiry_14", "expiry_7", "expiry_2", "too_old", "many_keys", "orphaned", "blocked", "verification"}
+WANTED = {"expiry_14", "expiry_7", "expiry_2", "too_old", "many_keys", "orphaned", "blocked", "verification", "login"}
 
 
 def parsed(tree: dict[str, Any]) -> Any:
@@ -51,11 +51,11 @@ def test_silence_is_an_alarm_of_its_own() -> None:
 def test_who_is_woken_reads_which_credential_and_until_when_nothing_breaks() -> None:
     blocked = parsed(POLICIES["lines/blocked"])
 
-    assert blocked.documentation.content.startswith("${metric.label.credential}: ")
+    assert blocked.documentation.content.startswith("${metric.label.credential}${metric.label.garden}: ")
     assert "Nothing breaks before ${metric.label.safe_until}" in blocked.documentation.content
     assert "rotator status" in blocked.documentation.content
     assert list(blocked.conditions[0].condition_threshold.aggregations[0].group_by_fields) == [
-        "metric.label.credential", "metric.label.safe_until"
+        "metric.label.credential", "metric.label.safe_until", "metric.label.garden"
     ]  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from rotator.clients.calls import ServerClock
 from rotator.clients.garden import KubernetesGarden, Login
 from rotator.errors import Permanent
 from rotator.needs import Need, PlaceNeeds
-from rotator.permission import GARDEN, RENEW, GardenRight
+from rotator.permission import EVERYBODY, GARDEN, RENEW, GardenRight, Identity, in_garden
 from rotator.record import Place
 from rotator.renewal import LIFE
 from rotator.report import role
@@ -97,6 +97,14 @@ def test_kubernetes_grants_exactly_what_is_printed(plane: Kubernetes, client: Ku
     assert client.may(secrets["delete"], NAMESPACE, "another") is not names
     assert client.may(secrets["create"], NAMESPACE)
     assert not client.may(secrets["get"], "kube-system", "ar-credentials")
+
+
+@pytest.mark.parametrize("who", EVERYBODY)
+def test_an_identity_is_granted_its_own_verbs_and_no_other(plane: Kubernetes, client: KubernetesGarden, who: Identity) -> None:
+    apply(plane, place(in_garden(who)))
+
+    others = [(str(right), "missing") for right in GARDEN if who not in right.who]
+    eventually(lambda: missing(client) == others)
 
 
 def test_with_each_verb_withdrawn_in_turn_exactly_that_one_is_missing(plane: Kubernetes, client: KubernetesGarden) -> None:

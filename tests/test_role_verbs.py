@@ -8,8 +8,10 @@ import pytest
 
 import real_fleet
 from real_fleet import Fleet
-from rotator.permission import EVERYBODY, in_garden
+from rotator.permission import EVERYBODY, Identity, in_garden
+from sandbox.cloud import USER
 from sandbox.garden import ROTATOR
+from sandbox.garden.access import Rule
 
 if TYPE_CHECKING:
     from real_garden.landscape import Landscape
@@ -62,6 +64,24 @@ def test_no_verb_is_missing(fleet: Fleet) -> None:
     assert retired.code == 0, retired.err
     assert fleet.garden.secret(fleet.ns, "ar-credentials") is None
     assert not [pull for pull in fleet.cloud.pull_everywhere() if pull.fault]
+
+
+def test_a_rotation_needs_no_verb_of_the_revoker_and_a_retirement_none_of_the_minter(fleet: Fleet) -> None:
+    """The command looks before it works, so it is the reader as well."""
+    only(fleet, "reader", "minter")
+    rotated = fleet.cli("rotate", "puller")
+    only(fleet, "reader", "revoker")
+    retired = fleet.retire()
+
+    assert (rotated.code, retired.code) == (0, 0), rotated.err + retired.err
+    assert fleet.garden.secret(fleet.ns, "ar-credentials") is None
+
+
+def only(fleet: Fleet, *identities: Identity) -> None:
+    """The rotator has the verbs of these identities."""
+    rights = sorted({(right.verb, right.resource) for who in identities for right in in_garden(who)})
+    fleet.garden.forbid(USER, fleet.ns)
+    fleet.garden.allow(USER, fleet.ns, [Rule((verb,), (resource,)) for verb, resource in rights])
 
 
 @pytest.mark.parametrize(("verb", "resource"), SAYS, ids=[" ".join(each) for each in SAYS])

@@ -246,7 +246,7 @@ GOOGLE = (
 
 def google(name: str) -> GoogleRight:
     """The row of this permission. Raises: KeyError."""
-    return _BY_NAME[name]
+    return {right.name: right for right in GOOGLE}[name]
 
 
 def on_resource(kind: Kind, who: Identity | None = None) -> tuple[GoogleRight, ...]:
@@ -258,8 +258,6 @@ def in_garden(who: Identity | None = None) -> tuple[GardenRight, ...]:
     """All verbs in a project namespace; with `who`, those that this identity's work needs."""
     return tuple(right for right in GARDEN if who in (None, *right.who))
 
-
-_BY_NAME = {right.name: right for right in GOOGLE}
 
 KEPT = tuple(
     GoogleRight(
