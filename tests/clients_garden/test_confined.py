@@ -47,6 +47,20 @@ def test_a_touched_shoot_that_is_marked_anew_is_not_touched(confined: Neighbour)
     assert not confined.shoot().touched
 
 
+def test_an_owner_and_our_mark_in_the_same_second_hold_the_shoot_until_the_next_mark_only(confined: Neighbour) -> None:
+    """Found by two identities that worked at once: the next mark said the same, changed nothing, and so had no later time."""
+    confined.clock.advance(1.05 - confined.clock.now().microsecond / 1e6)
+    confined.server.point(NS, "api", "ar", "ar-v1")
+    confined.client.mark(confined.shoot(), Mark("r-1", confined.shoot().generation))
+    unclear = confined.shoot()
+    confined.clock.advance(60)
+
+    confined.client.mark(unclear, Mark("r-1", unclear.generation))
+
+    assert unclear.needs_mark
+    assert not confined.shoot().needs_mark
+
+
 def test_a_mark_that_is_not_by_our_hand_counts_as_touched(garden: Neighbour) -> None:
     garden.server.create_shoot(NS, "api", confined=True, annotations={MARK: "r-1 1"})
 

@@ -92,5 +92,5 @@ def _marks(shoot: Shoot, mark: Mark) -> Patch:
     return [
         *patch,
         {"op": "add", "path": f"{root}/{pointer(MARK)}", "value": str(mark)},
-        {"op": "add", "path": f"{root}/{pointer(SEEN)}", "value": traces.fingerprint(shoot)},
+        {"op": "add", "path": f"{root}/{pointer(SEEN)}", "value": traces.seen(shoot)},
     ]

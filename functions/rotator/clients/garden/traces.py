@@ -33,8 +33,18 @@ def added(shoot: Shoot, writers: Sequence[Writer], seen: str | None) -> Shoot:
     """The marked Shoot with `marked_at`, and `touched` if it is confined."""
     times = [instant(each.time) for each in writers if each.manager == FIELD_MANAGER]
     marked_at = max((at for at in times if at), default=None)
-    touched = shoot.confined and (seen != fingerprint(shoot) or _written_since(marked_at, writers))
+    same = seen is not None and seen.partition(" ")[0] == fingerprint(shoot)
+    touched = shoot.confined and (not same or _written_since(marked_at, writers))
     return msgspec.structs.replace(shoot, marked_at=marked_at, touched=touched)
+
+
+def seen(shoot: Shoot) -> str:
+    """What stands beside a mark of this Shoot: the fingerprint, and when the mark before it was made.
+
+    A patch that changes nothing has no time in managedFields: without that time, marking twice would leave the old one.
+    """
+    before = f" {shoot.marked_at:%Y-%m-%dT%H:%M:%SZ}" if shoot.marked_at is not None else ""
+    return f"{fingerprint(shoot)}{before}"
 
 
 def fingerprint(shoot: Shoot) -> str:
