@@ -175,9 +175,8 @@ def test_a_permission_that_is_missing_at_iam_blocks_with_the_command_that_grants
         assert old in key_states(h)
 
 
-def test_a_garden_that_cannot_be_reached_is_waited_for_and_keeps_every_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calls, "PATIENCE", 0.2)
-    with house() as h:
+def test_a_garden_that_cannot_be_reached_is_waited_for_and_keeps_every_key() -> None:
+    with calls.within(20.0, patience=0.2), house() as h:
         old, file = h.populate(1)
         far = h.add_garden("far", "garden-far")
         far.create_secret("garden-far", "copy", password=file)

@@ -83,9 +83,8 @@ class Lab:
 
 
 @pytest.fixture
-def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
-    monkeypatch.setattr(calls, "PATIENCE", 0.4)
-    with Google() as google:
+def lab(tmp_path: Path) -> Iterator[Lab]:
+    with calls.within(20.0, patience=0.4), Google() as google:
         built = Lab(google, tmp_path)
         yield built
         built.neighbours.close()

@@ -14,7 +14,6 @@ import pytest
 
 from rotator.errors import Permanent, Transient
 from rotator.store import HISTORY, Entry
-from rotator.stores import sqlite_file
 from rotator.stores.sqlite import SqliteStore
 from store_engines import LATER, NOW, claimed, envelope
 
@@ -138,10 +137,9 @@ def test_an_unwritable_folder_is_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path / "state.db") == f"Permission denied ({tmp_path}/state.db)"
 
 
-def test_a_store_that_stays_busy_is_a_transient_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite_file, "PATIENCE", 0.05)
+def test_a_store_that_stays_busy_is_a_transient_fault(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
-    with closing(SqliteStore(path)) as store, closing(sqlite3.connect(path, isolation_level=None)) as other:
+    with closing(SqliteStore(path, patience=0.05)) as store, closing(sqlite3.connect(path, isolation_level=None)) as other:
         store.create(envelope())
         other.execute("BEGIN IMMEDIATE")
 

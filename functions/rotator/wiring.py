@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from rotator.clients import calls
 from rotator.errors import RotatorError
 from rotator.key import Email
 from rotator.ledger import Ledger
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 STEP = timedelta(seconds=60)
 """A step that began at the end of a budget ends within so long: some calls of twenty seconds, and a wait for a write slot."""
+
+HEARING = 6.0
+"""Seconds for a server to tell the time: another one can as well, and so can the first answer of the work itself."""
 
 LIFE = secrets.token_hex(4)
 """This process, where number and machine do not tell: on Cloud Run every instance is called localhost and counts from one."""
@@ -104,14 +108,15 @@ class Wired(Neighbours):
         self.told(record)
 
     def hear(self) -> None:
-        """The clock has heard a server, if one answers: gates open by their time, not by this machine's."""
+        """The clock has heard a server, if one answers soon: gates open by their time, not by this machine's."""
         try:
             gardens = self.gardens()
         except RotatorError:
             return  # no activation gets a world either, and that one says why; the door still sees to its other matters
         for garden in gardens.values():
             try:
-                garden.secret(self.places[0].namespace, "registry-key-rotator-clock")
+                with calls.within(HEARING, patience=0.0):
+                    garden.secret(self.places[0].namespace, "registry-key-rotator-clock")
             except RotatorError:
                 continue  # a refusal carries a Date as well; whoever needs this Garden will say what is wrong
             return

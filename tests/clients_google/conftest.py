@@ -10,9 +10,8 @@ from sandbox.google import Google
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[Neighbours]:
-    monkeypatch.setattr(calls, "PATIENCE", 0.4)
-    with Google() as google:
+def world() -> Iterator[Neighbours]:
+    with calls.within(20.0, patience=0.4), Google() as google:
         neighbours = Neighbours(google)
         yield neighbours
         neighbours.close()

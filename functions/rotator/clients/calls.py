@@ -5,7 +5,10 @@ translation happens outside the loop. Nothing here knows a driver: each client b
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
@@ -13,18 +16,43 @@ from rotator.errors import RotatorError, TokenExpired, Transient
 
 T = TypeVar("T")
 
-TIMEOUT = 20.0
-"""Seconds that one call may take; google-cloud-iam has no default for upload, disable and enable and would wait for ever."""
 
-PATIENCE = 12.0
-"""Seconds within which a repeatable call is repeated; what lasts longer waits in the record, not in a process."""
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds. `timeout`: that one call may take; google-cloud-iam has no default for some and would wait for ever.
+
+    `patience`: within which a repeatable call is repeated; what lasts longer waits in the record, not in a process.
+    """
+
+    timeout: float = 20.0
+    patience: float = 12.0
+
+
+USUAL = Limits()
+_limits: ContextVar[Limits] = ContextVar("limits", default=USUAL)
+
+
+def limits() -> Limits:
+    """What holds for calls of this thread now."""
+    return _limits.get()
+
+
+@contextmanager
+def within(timeout: float, patience: float) -> Iterator[None]:
+    """Calls of this thread end sooner: for questions that are not worth a long wait. Connections keep the limits they have."""
+    before = _limits.set(Limits(timeout, patience))
+    try:
+        yield
+    finally:
+        _limits.reset(before)
+
 
 Reader = Callable[[Exception], RotatorError | None]
 """Tells what a driver's exception means; None for a programming error, which is not ours to hide."""
 
 
 def call(send: Callable[[], T], read: Reader, *, repeat: bool) -> T:
-    """What `send` returned, after at most PATIENCE seconds of repeats if `repeat`.
+    """What `send` returned, after some seconds of repeats if `repeat` (Limits.patience).
 
     Raises: what `read` makes of the last exception; not that one as its cause: servers quote what was sent, tracebacks show it.
     """
@@ -36,7 +64,7 @@ def call(send: Callable[[], T], read: Reader, *, repeat: bool) -> T:
         loop = tenacity.Retrying(
             retry=tenacity.retry_if_exception(lambda fault: isinstance(fault, Exception) and _again(read(fault))),
             wait=tenacity.wait_exponential_jitter(multiplier=0.1, max=3.0, jitter=0.2),
-            stop=tenacity.stop_before_delay(PATIENCE),
+            stop=tenacity.stop_before_delay(limits().patience),
             reraise=True,
         )
         return loop(send)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import grpc
 
 CONNECT = 5.0
-"""Seconds for a connection; an answer may take calls.TIMEOUT."""
+"""Seconds for a connection; an answer may take what calls.limits() allow."""
 
 _OPTIONS = (
     # calls.call is the one retry layer: neither the library nor a configuration found in DNS repeats a call.
@@ -42,7 +42,7 @@ class Route:
     def http(self) -> httpx.Client:
         """A client without redirects and with a timeout. Whoever asks for it closes it."""
         transport = _Rerouted(self._loopback.http_address) if self._loopback else httpx.HTTPTransport(trust_env=False)
-        timeout = httpx.Timeout(calls.TIMEOUT, connect=CONNECT)
+        timeout = httpx.Timeout(calls.limits().timeout, connect=CONNECT)
         headers = {"User-Agent": "registry-key-rotator"}
         return httpx.Client(transport=transport, timeout=timeout, headers=headers, follow_redirects=False, trust_env=False)
 

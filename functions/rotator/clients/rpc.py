@@ -60,7 +60,7 @@ class Caller:
 
     def call(self, send: Callable[[dict[str, Any]], T], attempt: Attempt, *, repeat: bool, read: Reader | None = None) -> T:
         """What `send` returned; it passes its argument on to the driver's method as keywords."""
-        how = {"retry": None, "timeout": calls.TIMEOUT, "metadata": self._token.metadata()}
+        how = {"retry": None, "timeout": calls.limits().timeout, "metadata": self._token.metadata()}
 
         def meant(fault: Exception) -> RotatorError | None:
             if isinstance(fault, exceptions.GoogleAPICallError):

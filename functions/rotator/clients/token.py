@@ -199,7 +199,8 @@ class _Request:
     ) -> _Answer:
         from google.auth.exceptions import TransportError
 
-        limit = min(timeout or calls.TIMEOUT, calls.TIMEOUT)
+        most = calls.limits().timeout
+        limit = min(timeout or most, most)
         try:
             answer = self._http.request(method, url, content=body, headers=dict(headers or {}), timeout=limit)
         except httpx.HTTPError as fault:

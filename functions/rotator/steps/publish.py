@@ -1,5 +1,6 @@
 """Runbook line 2: an immutable Secret with the new key in every namespace concerned."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from rotator import books
@@ -56,12 +57,8 @@ def publish(
             Verified(key=state.key, fences={**state.fences, **unsaved}, secrets=state.secrets),
             (Fact("fence", "expiry of the creating tokens is saved"),),
         )
-    for draft in drafts:
-        found = survey.secrets.get(draft.ref) or write(draft, world)
-        if isinstance(found, Blocked):
-            return found
-        if found is not None and (foreign := why_foreign(found, draft, account)):
-            return Blocked("name-taken", (foreign,), f"rotator rotate {order.credential} --new")
+    if blocked := written(drafts, survey, account, order, world):
+        return blocked
     verdicts = judged(survey, drafts, order, ours, world)
     if isinstance(verdicts, Blocked):
         return verdicts
@@ -73,6 +70,17 @@ def publish(
         *verdicts,
     )
     return Next(Published(key=state.key, secrets=secrets, fences=state.fences, at=now), facts)
+
+
+def written(drafts: Sequence[Draft], survey: Survey, account: Account, order: RotationOrder, world: World) -> Blocked | None:
+    """Each Secret is there with our content; else what stands in the way."""
+    for draft in drafts:
+        found = survey.secrets.get(draft.ref) or write(draft, world)
+        if isinstance(found, Blocked):
+            return found
+        if found is not None and (foreign := why_foreign(found, draft, account)):
+            return Blocked("name-taken", (foreign,), f"rotator rotate {order.credential} --new")
+    return None
 
 
 def unsaved_fences(state: Verified, places: tuple[Place, ...], world: World, now: datetime) -> dict[str, datetime]:

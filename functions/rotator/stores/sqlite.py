@@ -24,14 +24,14 @@ SELECT = "SELECT id, credential, kind, revision, wake_at, attempts, claimed_by, 
 class SqliteStore:
     """A `rotator.store.Store` in the file `path`. Made when it is not there: file 0600, folder 0700."""
 
-    def __init__(self, path: Path) -> None:
-        """The file is open and has today's schema.
+    def __init__(self, path: Path, patience: float = sqlite_file.PATIENCE) -> None:
+        """The file is open and has today's schema. `patience`: seconds to wait for another process that is writing.
 
         Raises: Permanent for a folder or file that cannot be used, for another program's database and for a newer schema.
         """
         self._path = path
         self._lock = threading.Lock()
-        self._connection = sqlite_file.opened(path)
+        self._connection = sqlite_file.opened(path, patience)
 
     def close(self) -> None:
         """The file is closed; the store is not used again."""

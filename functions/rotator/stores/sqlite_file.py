@@ -48,14 +48,15 @@ _PASSING = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE
 _opening = threading.Lock()
 
 
-def opened(path: Path) -> sqlite3.Connection:
+def opened(path: Path, patience: float = PATIENCE) -> sqlite3.Connection:
     """A connection to the file, which is there, private (folder 0700 if made here, file 0600) and has today's schema.
 
+    `patience`: seconds that its writes wait for another process.
     Raises: Permanent for a folder or file that cannot be used, another program's database, a damaged one, a newer schema.
     """
     with _opening, translated("opening", path):
         _make(path)
-        connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(path, timeout=patience, isolation_level=None, check_same_thread=False)
         try:
             _prepare(connection, path)
         except BaseException:

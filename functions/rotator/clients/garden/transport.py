@@ -11,7 +11,7 @@ from rotator.clients.garden.request import Request
 from rotator.errors import RotatorError, Transient
 
 CONNECT = 5.0
-"""Seconds for the connection; the rest of calls.TIMEOUT is for the answer."""
+"""Seconds for the connection; the rest of the call's limit is for the answer."""
 
 OK = range(200, 300)
 UNAUTHORIZED = 401
@@ -89,9 +89,14 @@ class Transport:
             headers["Content-Type"] = JSON_PATCH if isinstance(body, list) else JSON
         if token:
             headers["Authorization"] = f"Bearer {token}"
-        timeout = (CONNECT, calls.TIMEOUT - CONNECT)
+        whole = calls.limits().timeout
+        connect = min(CONNECT, whole / 2)
         answer = self._client.call_api(
-            request.method, self._host + request.path, header_params=headers, body=body, _request_timeout=timeout
+            request.method,
+            self._host + request.path,
+            header_params=headers,
+            body=body,
+            _request_timeout=(connect, whole - connect),
         )
         content: bytes = answer.response.data
         self._clock.heard(answer.headers.get("Date"))
