@@ -12,7 +12,7 @@ from rotator.checkup import Line
 from rotator.clients.rest import Rest
 from rotator.clients.timetable import Timetable
 from rotator.delivery import FILTER, Subscription
-from rotator.errors import Absent, Permanent, RotatorError, TokenExpired, Transient, Unreadable
+from rotator.errors import Absent, Permanent, RotatorError, TokenExpired, Transient, Unreadable, Untold
 
 WORK = "projects/acme/topics/work"
 GOOD = Subscription(
@@ -78,6 +78,18 @@ def test_what_cannot_be_asked_of_the_topic_hides_no_subscription() -> None:
     assert [(line.what, line.status) for line in lines] == [("topic", "unknown"), ("expires never", "missing")]
 
 
+def test_what_an_emulator_does_not_tell_is_a_line_that_wants_nothing_and_the_rest_is_asked() -> None:
+    class Emulated(Said):
+        def look(self, topic: str) -> None:
+            return
+
+    quiet, found = bad(Emulated(changed(expires=True), publishes=Untold("501")))
+
+    assert (quiet.what, quiet.optional, quiet.mend) == ("pubsub.topics.publish", True, "")
+    assert quiet.why == "the emulator does not tell permissions"
+    assert (found.what, found.status) == ("expires never", "missing")
+
+
 def test_a_topic_that_nobody_hears_gets_the_whole_command() -> None:
     (line,) = bad(Said())
 
@@ -121,9 +133,12 @@ def test_a_dead_letter_topic_that_was_deleted_is_none() -> None:
 # --- what REST answers mean ---
 
 
-def asked(status: int, body: bytes = b"{}") -> Rest:
+GOOGLE = "https://pubsub.googleapis.com"
+
+
+def asked(status: int, body: bytes = b"{}", base: str = GOOGLE) -> Rest:
     transport = httpx.MockTransport(lambda _: httpx.Response(status, content=body))
-    return Rest(httpx.Client(transport=transport), lambda: "token", "https://pubsub.googleapis.com")
+    return Rest(httpx.Client(transport=transport), lambda: "token", base)
 
 
 @pytest.mark.parametrize(
@@ -133,6 +148,25 @@ def asked(status: int, body: bytes = b"{}") -> Rest:
 def test_each_refusal_has_its_fate(status: int, meaning: type[RotatorError]) -> None:
     with pytest.raises(meaning):
         asked(status).get(WORK, dict)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "meaning"),
+    [(501, b'{"error": {"code": 501}}', Untold), (404, b"Not Found", Untold), (404, b'{"error": {"code": 404}}', Absent)],
+)
+def test_an_emulator_that_does_not_play_a_question_is_no_fault_and_what_it_has_not_is_not_there(
+    status: int, body: bytes, meaning: type[RotatorError]
+) -> None:
+    with pytest.raises(meaning):
+        asked(status, body, "http://127.0.0.1:8085").get(WORK, dict)
+
+
+@pytest.mark.parametrize("status", [404, 501])
+def test_google_itself_has_no_such_excuse(status: int) -> None:
+    with pytest.raises(RotatorError) as caught:
+        asked(status, b"Not Found").get(WORK, dict)
+
+    assert not isinstance(caught.value, Untold)
 
 
 def test_an_api_that_is_not_enabled_is_named_with_its_command() -> None:

@@ -12,7 +12,7 @@ import msgspec
 
 from rotator import checkup
 from rotator.checkup import Line, Status
-from rotator.errors import Absent, RotatorError, Unreadable
+from rotator.errors import Absent, RotatorError, Unreadable, Untold
 from rotator.report import form
 
 SKEW = timedelta(seconds=30)
@@ -37,7 +37,7 @@ class Database(Protocol):
         ...
 
     def indexed(self, fields: tuple[str, ...]) -> bool:
-        """The query that needs this index is served. Raises: RotatorError."""
+        """The query that needs this index is served. Raises: RotatorError; Untold where every query is."""
         ...
 
     def create_index(self, fields: tuple[str, ...]) -> str:
@@ -93,6 +93,8 @@ def _index(name: str, database: Database, fields: tuple[str, ...]) -> Line:
     try:
         if database.indexed(fields):
             return Line(part="firestore", subject=name, what=what, status="ok")
+    except Untold:
+        return checkup.untold("firestore", name, what, "whether it is there: it answers without one")
     except RotatorError as caught:
         return checkup.fault("firestore", name, what, caught)
     why = "it is missing, or still being built: queries that need it fail"

@@ -7,7 +7,7 @@ import httpx
 import msgspec
 
 from rotator.clients import calls
-from rotator.errors import Absent, Permanent, RotatorError, TokenExpired, Transient, Unreadable
+from rotator.errors import Absent, Permanent, RotatorError, TokenExpired, Transient, Unreadable, Untold
 
 T = TypeVar("T")
 
@@ -21,9 +21,10 @@ class Rest:
         self._authorize = authorize
         self._base = base
         self._host = base.removeprefix("https://")
+        self._emulated = base.startswith("http:")  # nobody asks Google without TLS
 
     def get(self, path: str, kind: type[T], **query: str) -> T:
-        """What is at this path. Raises: Absent, Unreadable, Transient, Permanent."""
+        """What is at this path. Raises: Absent, Unreadable, Transient, Permanent; of it Untold by emulators only."""
         return self._ask("GET", path, kind, query, None)
 
     def held(self, path: str, permissions: Sequence[str]) -> frozenset[str]:
@@ -57,6 +58,8 @@ class Rest:
                 return None
 
     def _refused(self, answer: httpx.Response, what: str, path: str) -> RotatorError:
+        if self._emulated and _unplayed(answer):
+            return Untold(f"{what}: {answer.status_code}: the emulator does not tell", code="google-answer")
         match answer.status_code:
             case httpx.codes.UNAUTHORIZED:
                 return TokenExpired(f"{what}: our access token is not accepted any more")
@@ -68,11 +71,22 @@ class Rest:
             case httpx.codes.NOT_FOUND:
                 return Absent(f"{what}: it is not there")
             case httpx.codes.NOT_IMPLEMENTED:
-                return Permanent(f"{what}: 501: an emulator that does not play this", code="google-answer")
+                return Permanent(f"{what}: 501: Google does not know this question", code="google-answer")
             case status if status == httpx.codes.TOO_MANY_REQUESTS or answer.is_server_error:
                 return Transient(f"{what}: {status}; tried again later")
             case status:
                 return Permanent(f"{what}: {status}", code="google-answer")
+
+
+def _unplayed(answer: httpx.Response) -> bool:
+    """An emulator has no such method: it says so, or its web server knows no such page. What is not there is a document."""
+    match answer.status_code:
+        case httpx.codes.NOT_IMPLEMENTED:
+            return True
+        case httpx.codes.NOT_FOUND:
+            return b'"error"' not in answer.content
+        case _:
+            return False
 
 
 class _Held(msgspec.Struct, frozen=True):

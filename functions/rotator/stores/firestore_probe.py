@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from rotator.errors import Permanent
+from rotator.errors import Permanent, Untold
 from rotator.stores import firestore_layout as layout
 from rotator.stores.firestore_wire import LostRace, Unindexed, Wire
 
@@ -22,7 +22,7 @@ class Probe:
     indexes = layout.INDEXES
 
     def indexed(self, fields: tuple[str, ...]) -> bool:
-        """The query that needs this index is served. Raises: Transient, Permanent."""
+        """The query that needs this index is served. Raises: Transient, Permanent; Untold by an emulator that serves it."""
         # Of the index only the shape of the query decides: a value that no record has asks for it, and reads nothing.
         first, *rest = fields
         query = layout.query(layout.RECORDS, layout.equals(first, "asked by doctor"), *rest, "__name__")
@@ -30,6 +30,8 @@ class Probe:
             list(self._wire.query(query, f"asking for an index on {', '.join(fields)}"))
         except Unindexed:
             return False
+        if self._wire.emulated:  # it serves every query, index or not
+            raise Untold("asking Firestore for an index: the emulator does not tell", code="store")
         return True
 
     def create_index(self, fields: tuple[str, ...]) -> str:
