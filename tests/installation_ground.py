@@ -6,7 +6,7 @@ Subscriptions and topics are those of Google's own emulator; what that does not 
 import json
 import re
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +15,7 @@ from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
 from cli_runner import Cli, Ran
+from firestore_admin import FirestoreAdmin
 from lossy import Lossy
 from rotator.delivery import FILTER
 from sandbox.cloud import USER, Cloud
@@ -22,6 +23,9 @@ from sandbox.cloud import USER, Cloud
 INVOKER = "invoker@acme-prod.iam.gserviceaccount.com"
 TOPIC_NAMES = {"worker": "work", "events": "expiry"}
 ENDED = "2026-11-28T12:00:00Z"
+
+Judge = Callable[[str, str, bytes], tuple[int, bytes] | None]
+"""Of a request by method, path and body."""
 
 Named = set[tuple[str, str, str]]
 """Subject, what and status of lines."""
@@ -44,6 +48,7 @@ class Installation:
     pubsub: Lossy
     emulator: str
     folder: Path
+    admin: FirestoreAdmin = field(default_factory=FirestoreAdmin)
     project: str = field(default_factory=lambda: f"p-{uuid.uuid4().hex[:12]}")
 
     @property
@@ -63,7 +68,8 @@ class Installation:
     # --- all there ---
 
     def mend(self) -> None:
-        self.firestore.judge = lambda *_: None
+        self.admin = FirestoreAdmin()
+        self.judge_firestore(lambda *_: None)
         self.pubsub.judge = self._pubsub()
         for door in TOPIC_NAMES:
             self.send("PUT", self.topic(door))
@@ -113,13 +119,25 @@ class Installation:
     def deny_pubsub(self, permission: str) -> None:
         self.pubsub.judge = self._pubsub(permission)
 
+    def judge_firestore(self, judge: Judge) -> None:
+        """Who refuses; what the emulator does not play is played before it."""
+        self.firestore.judge = lambda method, path, body: judge(method, path, body) or self.admin.answer(method, path)
+
     def deny_firestore(self, *verbs: str) -> None:
         """Those that Firestore's REST API calls so: runQuery, batchGet, commit; GET."""
-        self.firestore.judge = lambda method, path, _: DENIED if (path.rpartition(":")[2] in verbs or method in verbs) else None
+        self.judge_firestore(lambda method, path, _: DENIED if (path.rpartition(":")[2] in verbs or method in verbs) else None)
+
+    def admin_forgets(self, state: str = "") -> None:
+        """History has no time to live, or one in this state."""
+        self.admin.lifetimes = {("history", "expires_at"): state} if state else {}
+
+    def deny_admin(self) -> None:
+        """We may not see which fields have a time to live."""
+        self.admin.denied = True
 
     def drop_database(self) -> None:
         gone = refusal(404, "NOT_FOUND", f"The database (default) does not exist for project {self.project}")
-        self.firestore.judge = lambda *_: gone
+        self.judge_firestore(lambda *_: gone)
 
     def drop_index(self, fields: Iterable[str]) -> None:
         """Queries that need this index, and only those, are refused in Firestore's words."""
@@ -134,7 +152,7 @@ class Installation:
             needs = tuple(name for name in asked if name != "__name__")
             return refusal(400, "FAILED_PRECONDITION", "The query requires an index.") if needs == wanted else None
 
-        self.firestore.judge = judge
+        self.judge_firestore(judge)
 
     def stale_login(self, garden: str) -> None:
         """The kubeconfig's token has a twentieth of its life left."""

@@ -9,6 +9,7 @@ import pytest
 
 from rotator import delivery, premises
 from rotator.checkup import Line
+from rotator.clients.lifetime import Lifetimes
 from rotator.clients.rest import Rest
 from rotator.clients.timetable import Timetable
 from rotator.delivery import FILTER, Subscription
@@ -192,6 +193,71 @@ def test_a_job_is_read_as_scheduler_writes_it() -> None:
     assert (job.target, job.identity, job.state) == ("https://s/", "i@a", "ENABLED")
     assert job.attempted == datetime(2026, 11, 28, 11, 55, 0, 500000, tzinfo=UTC)
     assert job.failure.startswith("PERMISSION_DENIED")
+
+
+# --- Firestore ---
+
+
+class Books:
+    """A database in which every index is there."""
+
+    indexes, ttl = (("credential", "created"),), ("history", "expires_at")
+
+    def indexed(self, fields: tuple[str, ...]) -> bool:
+        return fields in self.indexes
+
+    def create_index(self, fields: tuple[str, ...]) -> str:
+        return f"make {fields}"
+
+    def writes(self) -> bool:
+        return True
+
+
+DATABASE = "projects/acme/databases/books"
+
+
+def firestore(status: int, document: object, base: str = "https://firestore.googleapis.com") -> list[Line]:
+    lifetimes = Lifetimes(asked(status, json.dumps(document).encode(), base))
+    return list(premises.firestore(DATABASE, Books(), lifetimes, "serviceAccount:r@acme.example", readable=True))
+
+
+def lives(state: str, field: str = "expires_at") -> dict[str, object]:
+    name = f"{DATABASE}/collectionGroups/history/fields/{field}"
+    return {"fields": [{"name": name, "indexConfig": {}, "ttlConfig": {"state": state}}]}
+
+
+@pytest.mark.parametrize("state", ["ACTIVE", "CREATING"])
+def test_books_that_are_as_terraform_makes_them_are_fine(state: str) -> None:
+    lines = firestore(200, lives(state))
+
+    assert [(line.what, line.status) for line in lines] == [
+        ("writable", "ok"),
+        ("index credential, created", "ok"),
+        ("time to live of history/expires_at", "ok"),
+    ]
+
+
+@pytest.mark.parametrize("document", [{}, lives("NEEDS_REPAIR"), lives("ACTIVE", "created")])
+def test_history_that_stays_for_ever_is_told_with_what_mends_it(document: dict[str, object]) -> None:
+    line = firestore(200, document)[-1]
+
+    assert (line.status, line.optional) == ("missing", True)
+    assert line.mend == (
+        "gcloud firestore fields ttls update expires_at --collection-group=history --enable-ttl --database=books --project acme"
+    )
+
+
+def test_a_time_to_live_that_may_not_be_seen_is_said_and_no_fault() -> None:
+    line = firestore(403, {"error": {}})[-1]
+
+    assert (line.status, line.optional) == ("unknown", True)
+    assert line.why == "not looked at: we lack datastore.indexes.list"
+
+
+def test_an_emulators_admin_api_does_not_tell() -> None:
+    line = firestore(404, "Not Found", "http://127.0.0.1:8080")[-1]
+
+    assert (line.status, line.optional, line.why, line.mend) == ("unknown", True, "the emulator does not tell", "")
 
 
 # --- logins and clocks ---

@@ -96,8 +96,11 @@ def withdrawals(here: Installation) -> dict[str, Withdrawal]:
 
 
 def of_firestore(here: Installation) -> dict[str, Withdrawal]:
-    missing = "missing"
+    missing, lifetime = "missing", "time to live of history/expires_at"
     return {
+        "time to live": (here.admin_forgets, {(here.database, lifetime, missing)}),
+        "time to live in repair": (lambda: here.admin_forgets("NEEDS_REPAIR"), {(here.database, lifetime, missing)}),
+        "datastore.indexes.list": (here.deny_admin, {(here.database, lifetime, "unknown")}),
         "datastore.entities.list": (
             lambda: here.deny_firestore("runQuery", "batchGet", "GET"),
             {(here.database, "readable", missing)},

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rotator.clients.bearer import Bearer
     from rotator.clients.garden import KubernetesGarden
     from rotator.clients.iam import IamAccounts
+    from rotator.clients.lifetime import Lifetimes
     from rotator.clients.registry import ArtifactRegistry
     from rotator.clients.route import Route
     from rotator.clients.subscription import Messaging
@@ -134,6 +135,16 @@ class Neighbours:
         if emulator := self.settings.deployment.pubsub_emulator:
             return Messaging(Rest(self.lines().direct(), lambda: "owner", f"http://{emulator}"))
         return Messaging(Rest(self.lines().http, self.authorize, queue.PUBSUB))
+
+    def lifetimes(self) -> "Lifetimes":
+        """Firestore's admin API, to be asked how it stands."""
+        from rotator.clients.lifetime import Lifetimes
+        from rotator.clients.rest import Rest
+        from rotator.stores.firestore_wire import FIRESTORE
+
+        if emulator := self.settings.deployment.firestore_emulator:
+            return Lifetimes(Rest(self.lines().direct(), lambda: "owner", f"http://{emulator}"))
+        return Lifetimes(Rest(self.lines().http, self.authorize, FIRESTORE))
 
     def timetable(self) -> "Timetable":
         """Cloud Scheduler, to be asked how it stands."""

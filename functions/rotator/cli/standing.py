@@ -23,7 +23,7 @@ def examined(
     if facts.firestore:
         database = wiring.probe(neighbours)
         try:
-            yield from premises.firestore(facts.firestore, database, member, readable=readable)
+            yield from premises.firestore(facts.firestore, database, neighbours.lifetimes(), member, readable=readable)
         finally:
             database.close()
     if facts.work_topic or facts.expiry_topic:

@@ -19,7 +19,7 @@ class Probe:
         """Ask nothing yet."""
         self._wire = wire
 
-    indexes = layout.INDEXES
+    indexes, ttl = layout.INDEXES, layout.TTL
 
     def indexed(self, fields: tuple[str, ...]) -> bool:
         """The query that needs this index is served. Raises: Transient, Permanent; Untold by an emulator that serves it."""
