@@ -19,6 +19,10 @@ from firestore_admin import FirestoreAdmin
 from lossy import Lossy
 from rotator.delivery import FILTER
 from sandbox.cloud import USER, Cloud
+from sandbox.secret_rules import project_number
+
+STAGED = {"puller-acme-prod": "acme-prod", "builds-acme-ci": "acme-ci"}
+"""The project of each account that the rotator writes for, by the account's base."""
 
 INVOKER = "invoker@acme-prod.iam.gserviceaccount.com"
 TOPIC_NAMES = {"worker": "work", "events": "expiry"}
@@ -49,6 +53,7 @@ class Installation:
     emulator: str
     folder: Path
     admin: FirestoreAdmin = field(default_factory=FirestoreAdmin)
+    policy: dict[str, Any] = field(default_factory=dict)
     project: str = field(default_factory=lambda: f"p-{uuid.uuid4().hex[:12]}")
 
     @property
@@ -71,6 +76,7 @@ class Installation:
         self.admin = FirestoreAdmin()
         self.judge_firestore(lambda *_: None)
         self.pubsub.judge = self._pubsub()
+        self.bind(*STAGED.values())
         for door in TOPIC_NAMES:
             self.send("PUT", self.topic(door))
             self.send("PUT", f"{self.topic(door)}-dead")
@@ -86,6 +92,12 @@ class Installation:
             "status": {},
         }
         self.cloud.write_kubeconfigs(self.folder)
+
+    def bind(self, *projects: str, role: str = "roles/pubsub.publisher") -> None:
+        """On the expiry topic exactly Secret Manager's agents of these projects have the role."""
+        agents = [f"service-{project_number(project)}@gcp-sa-secretmanager.iam.gserviceaccount.com" for project in projects]
+        bound = {"role": role, "members": [f"serviceAccount:{agent}" for agent in agents]}
+        self.policy = {"version": 1, "etag": "BwXhqDVF2lo=", **({"bindings": [bound]} if agents else {})}
 
     def subscribe(self, door: str, **changes: Any) -> None:
         """The subscription is there, anew, as the doctor wants it, with these changes; a field that is None is left out."""
@@ -172,10 +184,19 @@ class Installation:
                 there = self.send("GET", path.removeprefix("/v1/").partition(":")[0])
                 held = [each for each in json.loads(body)["permissions"] if there and each != denied]
                 return 200, json.dumps({"permissions": held} if held else {}).encode()
+            if path.endswith(":getIamPolicy"):
+                return self._policy(path, denied)
             needed = "pubsub.topics.get" if "/topics/" in path else "pubsub.subscriptions.get"
             return DENIED if method == "GET" and needed == denied else None
 
         return judge
+
+    def _policy(self, path: str, denied: str) -> tuple[int, bytes]:
+        if denied == "pubsub.topics.getIamPolicy":
+            return DENIED
+        topic = path.removeprefix("/v1/").removesuffix(":getIamPolicy")
+        there = topic == self.topic("events") and self.send("GET", topic)
+        return (200, json.dumps(self.policy).encode()) if there else refusal(404, "NOT_FOUND", "Resource not found.")
 
     # --- what the doctor says ---
 
@@ -200,6 +221,9 @@ class Installation:
 def installation(folder: Path, cloud: Cloud, *, firestore: str, pubsub: str) -> Iterator[Installation]:
     """All of it, and all is well."""
     cloud.write_config(folder)
+    for base, project in STAGED.items():
+        wanted = {"replication": {"automatic": {}}, "labels": {"registry-key-rotator-installation": "acme-caches"}}
+        cloud.google.make_secret(project, f"registry-key-rotator-{base}", wanted)
     with Lossy(firestore) as books, Lossy(pubsub) as messages:
         built = Installation(cloud, books, messages, pubsub, folder)
         built.mend()

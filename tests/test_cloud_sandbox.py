@@ -58,6 +58,7 @@ def test_who_pastes_what_it_prints_has_a_doctor_that_finds_nothing_amiss(printed
         ),
         ("firestore", "index credential, created  (the emulator does not tell whether it is there: it answers without one)"),
         ("firestore", "time to live of history/expires_at  (the emulator does not tell)"),
+        ("pubsub", "Secret Manager may publish  (the emulator does not tell)"),
         ("pubsub", "pubsub.topics.publish  (the emulator does not tell permissions)"),
     }
     assert {row[3] for row in rows if row[1] == "scheduler"} >= {"enabled"}

@@ -134,6 +134,22 @@ def of_pubsub(here: Installation) -> dict[str, Withdrawal]:
             lambda: here.deny_pubsub("pubsub.subscriptions.get"),
             {(work, "subscriptions", "unknown"), (expiry, "subscriptions", "unknown")},
         ),
+        "agent of one project": (
+            lambda: here.bind("acme-ci"),
+            {(expiry, "Secret Manager may publish, acme-prod", missing)},
+        ),
+        "agent's role": (
+            lambda: here.bind("acme-prod", "acme-ci", role="roles/pubsub.viewer"),
+            {(expiry, f"Secret Manager may publish, {project}", missing) for project in ("acme-prod", "acme-ci")},
+        ),
+        "agent's role, told": (
+            lambda: here.bind("acme-prod", "acme-ci", role="projects/acme-prod/roles/announcer"),
+            {(expiry, f"Secret Manager may publish, {project}", "unknown") for project in ("acme-prod", "acme-ci")},
+        ),
+        "pubsub.topics.getIamPolicy": (
+            lambda: here.deny_pubsub("pubsub.topics.getIamPolicy"),
+            {(expiry, "Secret Manager may publish", "unknown")},
+        ),
         "filter": (lambda: here.subscribe("events", filter=None), {(events, "filter", missing)}),
         "filter that passes": (
             lambda: here.subscribe("events", filter='attributes.eventType="SECRET_CREATE"'),

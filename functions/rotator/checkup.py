@@ -61,6 +61,10 @@ class GoogleReview(Protocol):
         """The installation that the staging secret says it belongs to. Raises: Absent."""
         ...
 
+    def number(self, resource: Resource) -> str:
+        """The number of the staging secret's project. Raises: Absent, Permanent."""
+        ...
+
     def tokens(self) -> None:
         """Google's token endpoint answers."""
         ...
