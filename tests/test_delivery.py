@@ -144,7 +144,7 @@ def asked(status: int, body: bytes = b"{}", base: str = GOOGLE) -> Rest:
 
 @pytest.mark.parametrize(
     ("status", "meaning"),
-    [(401, TokenExpired), (403, Unreadable), (404, Absent), (400, Permanent), (501, Permanent)],
+    [(401, TokenExpired), (403, Unreadable), (404, Absent), (400, Permanent), (501, Permanent), (302, Permanent)],
 )
 def test_each_refusal_has_its_fate(status: int, meaning: type[RotatorError]) -> None:
     with pytest.raises(meaning):

@@ -1,5 +1,6 @@
 """Firestore, asked what the store will ask of it, without an effect: protocol `premises.Database`."""
 
+import contextlib
 from typing import Any
 
 from rotator.errors import Permanent, Untold
@@ -55,14 +56,13 @@ class Probe:
             {"delete": gone},
         ]
         try:
-            self._wire.commit(writes, "asking whether we may write")
-        except LostRace:
-            return True
+            with contextlib.suppress(LostRace):
+                self._wire.commit(writes, "asking whether we may write")
         except Permanent as refused:
-            if refused.code == "store-permission":
-                return False
-            raise
-        return True  # it cannot be: nothing was refused, so we may
+            if refused.code != "store-permission":
+                raise
+            return False
+        return True
 
     def close(self) -> None:
         """Every connection is closed."""
