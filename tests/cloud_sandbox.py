@@ -106,7 +106,7 @@ comes every {EVERY:.0f} s. In another terminal:
 
 {exports}
 
-  rotator doctor                        what stands around the doors; what an emulator does not tell it says
+  rotator doctor                        is all there that the doors need; "not told": an emulator does not play it
   rotator status                        where every record stands
 
   curl {api}/credentials                        who lives on which key
