@@ -36,8 +36,11 @@ class PubSub:
         self._send("PUT", full, {})
         return full
 
-    def push(self, name: str, topic: str, endpoint: str) -> None:
-        """What is published on the topic is pushed to the endpoint; refused, it comes again soon."""
+    def push(self, name: str, topic: str, endpoint: str, dead: str, passing: str = "") -> None:
+        """What is published on the topic and passes the filter is pushed to the endpoint; refused, it comes again soon.
+
+        As infra/messages.tf makes it, in more of a hurry. `dead`: the topic of what was refused too often.
+        """
         self._send(
             "PUT",
             f"projects/{self.project}/subscriptions/{name}",
@@ -46,8 +49,15 @@ class PubSub:
                 "pushConfig": {"pushEndpoint": endpoint},
                 "ackDeadlineSeconds": 60,
                 "retryPolicy": {"minimumBackoff": "0.5s", "maximumBackoff": "2s"},
+                "deadLetterPolicy": {"deadLetterTopic": dead, "maxDeliveryAttempts": 100},
+                "expirationPolicy": {},
+                **({"filter": passing} if passing else {}),
             },
         )
+
+    def pull(self, name: str, topic: str) -> None:
+        """What is published on the topic is kept for whoever pulls it."""
+        self._send("PUT", f"projects/{self.project}/subscriptions/{name}", {"topic": topic, "expirationPolicy": {}})
 
     def point(self, name: str, endpoint: str) -> None:
         """The subscription pushes to this endpoint from now on."""
@@ -83,14 +93,20 @@ class CloudGround:
         firestore: str = "",
         doors: tuple[str, ...] = DOORS,
         policy: Mapping[str, Any] | None = None,
+        passing: str = "",
         **environment: str,
     ) -> None:
-        """The doors listen and Pub/Sub pushes to them. Without `firestore` the doors share one SQLite file."""
+        """The doors listen and Pub/Sub pushes to them. Without `firestore` the doors share one SQLite file.
+
+        `passing`: the filter of what is pushed to `events`; without one everything is.
+        """
         project = f"p-{os.getpid()}-{next(_numbers)}"
         self.folder = folder
         self.cloud = cloud
         self.pubsub = PubSub(pubsub, project)
-        self.work, self.expiry = self.pubsub.topic("work"), self.pubsub.topic("expiry")
+        self.work, self.expiry, self.dead = (self.pubsub.topic(name) for name in ("work", "expiry", "dead"))
+        self.pubsub.pull("dead", self.dead)
+        self.passing = passing
         self.environment = {
             "ROTATOR_CONFIG": str(cloud.write_config(folder, **(policy or {}))),
             "ROTATOR_WORK_TOPIC": self.work,
@@ -118,7 +134,7 @@ class CloudGround:
         self.doors[name] = door = Door(target, self.folder / f"{name}.log", **self.environment)
         if target in {"worker", "events"}:
             topic = self.work if target == "worker" else self.expiry
-            self.pubsub.push(name, topic, door.url)
+            self.pubsub.push(name, topic, door.url, self.dead, self.passing if target == "events" else "")
             self.pubsub.point(name, door.url)
         return door
 

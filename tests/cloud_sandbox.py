@@ -1,29 +1,36 @@
 """`python -m cloud_sandbox [FOLDER]`: the house as it stands in the cloud, until Ctrl-C, and how to use it.
 
 The sandbox's landscape, Google's emulators of Firestore and Pub/Sub, one process of functions-framework per door, and a little
-Cloud Scheduler. Every line that a door logs about a record is shown, so that a rotation can be watched.
+Cloud Scheduler. Every line that a door logs about a record is shown, so that a rotation can be watched. Topics, subscriptions
+and the job are as infra/*.tf makes them, so that `rotator doctor` finds what it asks for.
 """
 
 import base64
 import contextlib
 import json
+import shlex
 import sys
 import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 from cloud_ground import CloudGround, ground
 from emulators import Emulator, Unavailable
 from real_garden.process import Failed
+from rotator.delivery import FILTER
 from sandbox import landscape
 from sandbox.cloud import Cloud
 from sandbox.control import Control
 
 EVERY = 5.0
 """Seconds between two calls of the schedule; minutes in real life."""
+
+INTERNAL = 13
+"""google.rpc.Code of an attempt that was answered with anything but 200."""
 
 RENEWAL = 600.0
 """Seconds between two renewals of the kubeconfigs' tokens."""
@@ -65,8 +72,19 @@ def _stand(stack: ExitStack, folder: Path) -> tuple[CloudGround, Cloud, Control]
     control = Control(cloud)
     control.start()
     stack.callback(control.stop)
-    house = stack.enter_context(ground(folder, cloud, pubsub=pubsub.address, firestore=firestore.address, policy=POLICY))
+    addresses = {"pubsub": pubsub.address, "firestore": firestore.address}
+    house = stack.enter_context(ground(folder, cloud, **addresses, policy=POLICY, passing=FILTER))
+    house.environment["ROTATOR_SCHEDULE_JOB"] = job = f"projects/{house.pubsub.project}/locations/europe-west1/jobs/schedule"
+    cloud.google.scheduler.jobs[job] = {"state": "ENABLED", "httpTarget": {"uri": house.doors["schedule"].url}}
     return house, cloud, control
+
+
+def _schedule(house: CloudGround, cloud: Cloud) -> None:
+    """Cloud Scheduler has called once, and tells how that went."""
+    answer = house.schedule()
+    jobs, name = cloud.google.scheduler.jobs, house.environment["ROTATOR_SCHEDULE_JOB"]
+    status = {} if answer.status == HTTPStatus.OK else {"code": INTERNAL}
+    jobs[name] = {**jobs[name], "lastAttemptTime": cloud.clock.now().isoformat(), "status": status}
 
 
 def _tell(house: CloudGround, cloud: Cloud, control: Control) -> None:
@@ -81,9 +99,15 @@ def _tell(house: CloudGround, cloud: Cloud, control: Control) -> None:
     }
     message = json.dumps({"messages": [{"data": base64.b64encode(json.dumps(event).encode()).decode()}]})
     api = house.doors["api"].url
+    exports = "\n".join(f"  export {name}={shlex.quote(value)}" for name, value in house.environment.items())
     print(f"""\
 The house is up: Firestore, Pub/Sub, the sandbox's twelve Shoots, and the doors schedule, worker, events and api; the schedule
 comes every {EVERY:.0f} s. In another terminal:
+
+{exports}
+
+  rotator doctor                        is all there that the doors need; "not told": an emulator does not play it
+  rotator status                        where every record stands
 
   curl {api}/credentials                        who lives on which key
 
@@ -112,10 +136,11 @@ def _serve(house: CloudGround, cloud: Cloud, folder: Path) -> None:
     seen: dict[str, int] = dict.fromkeys(house.doors, 0)
     said: dict[str, str] = {}
     with contextlib.suppress(KeyboardInterrupt):
+        _schedule(house, cloud)
         while not ended.wait(0.5):
             since += 0.5
             if since % EVERY == 0:
-                house.schedule()
+                _schedule(house, cloud)
             if since % RENEWAL == 0:
                 cloud.write_kubeconfigs(folder)
             for record, line in _news(house, seen):

@@ -6,7 +6,7 @@ Subscriptions and topics are those of Google's own emulator; what that does not 
 import json
 import re
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,13 +15,21 @@ from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
 from cli_runner import Cli, Ran
+from firestore_admin import FirestoreAdmin
 from lossy import Lossy
 from rotator.delivery import FILTER
 from sandbox.cloud import USER, Cloud
+from sandbox.secret_rules import project_number
+
+STAGED = {"puller-acme-prod": "acme-prod", "builds-acme-ci": "acme-ci"}
+"""The project of each account that the rotator writes for, by the account's base."""
 
 INVOKER = "invoker@acme-prod.iam.gserviceaccount.com"
 TOPIC_NAMES = {"worker": "work", "events": "expiry"}
 ENDED = "2026-11-28T12:00:00Z"
+
+Judge = Callable[[str, str, bytes], tuple[int, bytes] | None]
+"""Of a request by method, path and body."""
 
 Named = set[tuple[str, str, str]]
 """Subject, what and status of lines."""
@@ -44,6 +52,8 @@ class Installation:
     pubsub: Lossy
     emulator: str
     folder: Path
+    admin: FirestoreAdmin = field(default_factory=FirestoreAdmin)
+    policy: dict[str, Any] = field(default_factory=dict)
     project: str = field(default_factory=lambda: f"p-{uuid.uuid4().hex[:12]}")
 
     @property
@@ -63,8 +73,10 @@ class Installation:
     # --- all there ---
 
     def mend(self) -> None:
-        self.firestore.judge = lambda *_: None
+        self.admin = FirestoreAdmin()
+        self.judge_firestore(lambda *_: None)
         self.pubsub.judge = self._pubsub()
+        self.bind(*STAGED.values())
         for door in TOPIC_NAMES:
             self.send("PUT", self.topic(door))
             self.send("PUT", f"{self.topic(door)}-dead")
@@ -80,6 +92,12 @@ class Installation:
             "status": {},
         }
         self.cloud.write_kubeconfigs(self.folder)
+
+    def bind(self, *projects: str, role: str = "roles/pubsub.publisher") -> None:
+        """On the expiry topic exactly Secret Manager's agents of these projects have the role."""
+        agents = [f"service-{project_number(project)}@gcp-sa-secretmanager.iam.gserviceaccount.com" for project in projects]
+        bound = {"role": role, "members": [f"serviceAccount:{agent}" for agent in agents]}
+        self.policy = {"version": 1, "etag": "BwXhqDVF2lo=", **({"bindings": [bound]} if agents else {})}
 
     def subscribe(self, door: str, **changes: Any) -> None:
         """The subscription is there, anew, as the doctor wants it, with these changes; a field that is None is left out."""
@@ -113,13 +131,25 @@ class Installation:
     def deny_pubsub(self, permission: str) -> None:
         self.pubsub.judge = self._pubsub(permission)
 
+    def judge_firestore(self, judge: Judge) -> None:
+        """Who refuses; what the emulator does not play is played before it."""
+        self.firestore.judge = lambda method, path, body: judge(method, path, body) or self.admin.answer(method, path)
+
     def deny_firestore(self, *verbs: str) -> None:
         """Those that Firestore's REST API calls so: runQuery, batchGet, commit; GET."""
-        self.firestore.judge = lambda method, path, _: DENIED if (path.rpartition(":")[2] in verbs or method in verbs) else None
+        self.judge_firestore(lambda method, path, _: DENIED if (path.rpartition(":")[2] in verbs or method in verbs) else None)
+
+    def admin_forgets(self, state: str = "") -> None:
+        """History has no time to live, or one in this state."""
+        self.admin.lifetimes = {("history", "expires_at"): state} if state else {}
+
+    def deny_admin(self) -> None:
+        """We may not see which fields have a time to live."""
+        self.admin.denied = True
 
     def drop_database(self) -> None:
         gone = refusal(404, "NOT_FOUND", f"The database (default) does not exist for project {self.project}")
-        self.firestore.judge = lambda *_: gone
+        self.judge_firestore(lambda *_: gone)
 
     def drop_index(self, fields: Iterable[str]) -> None:
         """Queries that need this index, and only those, are refused in Firestore's words."""
@@ -134,7 +164,7 @@ class Installation:
             needs = tuple(name for name in asked if name != "__name__")
             return refusal(400, "FAILED_PRECONDITION", "The query requires an index.") if needs == wanted else None
 
-        self.firestore.judge = judge
+        self.judge_firestore(judge)
 
     def stale_login(self, garden: str) -> None:
         """The kubeconfig's token has a twentieth of its life left."""
@@ -154,10 +184,19 @@ class Installation:
                 there = self.send("GET", path.removeprefix("/v1/").partition(":")[0])
                 held = [each for each in json.loads(body)["permissions"] if there and each != denied]
                 return 200, json.dumps({"permissions": held} if held else {}).encode()
+            if path.endswith(":getIamPolicy"):
+                return self._policy(path, denied)
             needed = "pubsub.topics.get" if "/topics/" in path else "pubsub.subscriptions.get"
             return DENIED if method == "GET" and needed == denied else None
 
         return judge
+
+    def _policy(self, path: str, denied: str) -> tuple[int, bytes]:
+        if denied == "pubsub.topics.getIamPolicy":
+            return DENIED
+        topic = path.removeprefix("/v1/").removesuffix(":getIamPolicy")
+        there = topic == self.topic("events") and self.send("GET", topic)
+        return (200, json.dumps(self.policy).encode()) if there else refusal(404, "NOT_FOUND", "Resource not found.")
 
     # --- what the doctor says ---
 
@@ -182,6 +221,9 @@ class Installation:
 def installation(folder: Path, cloud: Cloud, *, firestore: str, pubsub: str) -> Iterator[Installation]:
     """All of it, and all is well."""
     cloud.write_config(folder)
+    for base, project in STAGED.items():
+        wanted = {"replication": {"automatic": {}}, "labels": {"registry-key-rotator-installation": "acme-caches"}}
+        cloud.google.make_secret(project, f"registry-key-rotator-{base}", wanted)
     with Lossy(firestore) as books, Lossy(pubsub) as messages:
         built = Installation(cloud, books, messages, pubsub, folder)
         built.mend()

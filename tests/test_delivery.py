@@ -9,10 +9,11 @@ import pytest
 
 from rotator import delivery, premises
 from rotator.checkup import Line
+from rotator.clients.lifetime import Lifetimes
 from rotator.clients.rest import Rest
 from rotator.clients.timetable import Timetable
 from rotator.delivery import FILTER, Subscription
-from rotator.errors import Absent, Permanent, RotatorError, TokenExpired, Transient, Unreadable
+from rotator.errors import Absent, Permanent, RotatorError, TokenExpired, Transient, Unreadable, Untold
 
 WORK = "projects/acme/topics/work"
 GOOD = Subscription(
@@ -78,6 +79,18 @@ def test_what_cannot_be_asked_of_the_topic_hides_no_subscription() -> None:
     assert [(line.what, line.status) for line in lines] == [("topic", "unknown"), ("expires never", "missing")]
 
 
+def test_what_an_emulator_does_not_tell_is_a_line_that_wants_nothing_and_the_rest_is_asked() -> None:
+    class Emulated(Said):
+        def look(self, topic: str) -> None:
+            return
+
+    quiet, found = bad(Emulated(changed(expires=True), publishes=Untold("501")))
+
+    assert (quiet.what, quiet.optional, quiet.mend) == ("pubsub.topics.publish", True, "")
+    assert quiet.why == "the emulator does not tell permissions"
+    assert (found.what, found.status) == ("expires never", "missing")
+
+
 def test_a_topic_that_nobody_hears_gets_the_whole_command() -> None:
     (line,) = bad(Said())
 
@@ -121,18 +134,40 @@ def test_a_dead_letter_topic_that_was_deleted_is_none() -> None:
 # --- what REST answers mean ---
 
 
-def asked(status: int, body: bytes = b"{}") -> Rest:
+GOOGLE = "https://pubsub.googleapis.com"
+
+
+def asked(status: int, body: bytes = b"{}", base: str = GOOGLE) -> Rest:
     transport = httpx.MockTransport(lambda _: httpx.Response(status, content=body))
-    return Rest(httpx.Client(transport=transport), lambda: "token", "https://pubsub.googleapis.com")
+    return Rest(httpx.Client(transport=transport), lambda: "token", base)
 
 
 @pytest.mark.parametrize(
     ("status", "meaning"),
-    [(401, TokenExpired), (403, Unreadable), (404, Absent), (400, Permanent), (501, Permanent)],
+    [(401, TokenExpired), (403, Unreadable), (404, Absent), (400, Permanent), (501, Permanent), (302, Permanent)],
 )
 def test_each_refusal_has_its_fate(status: int, meaning: type[RotatorError]) -> None:
     with pytest.raises(meaning):
         asked(status).get(WORK, dict)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "meaning"),
+    [(501, b'{"error": {"code": 501}}', Untold), (404, b"Not Found", Untold), (404, b'{"error": {"code": 404}}', Absent)],
+)
+def test_an_emulator_that_does_not_play_a_question_is_no_fault_and_what_it_has_not_is_not_there(
+    status: int, body: bytes, meaning: type[RotatorError]
+) -> None:
+    with pytest.raises(meaning):
+        asked(status, body, "http://127.0.0.1:8085").get(WORK, dict)
+
+
+@pytest.mark.parametrize("status", [404, 501])
+def test_google_itself_has_no_such_excuse(status: int) -> None:
+    with pytest.raises(RotatorError) as caught:
+        asked(status, b"Not Found").get(WORK, dict)
+
+    assert not isinstance(caught.value, Untold)
 
 
 def test_an_api_that_is_not_enabled_is_named_with_its_command() -> None:
@@ -158,6 +193,71 @@ def test_a_job_is_read_as_scheduler_writes_it() -> None:
     assert (job.target, job.identity, job.state) == ("https://s/", "i@a", "ENABLED")
     assert job.attempted == datetime(2026, 11, 28, 11, 55, 0, 500000, tzinfo=UTC)
     assert job.failure.startswith("PERMISSION_DENIED")
+
+
+# --- Firestore ---
+
+
+class Books:
+    """A database in which every index is there."""
+
+    indexes, ttl = (("credential", "created"),), ("history", "expires_at")
+
+    def indexed(self, fields: tuple[str, ...]) -> bool:
+        return fields in self.indexes
+
+    def create_index(self, fields: tuple[str, ...]) -> str:
+        return f"make {fields}"
+
+    def writes(self) -> bool:
+        return True
+
+
+DATABASE = "projects/acme/databases/books"
+
+
+def firestore(status: int, document: object, base: str = "https://firestore.googleapis.com") -> list[Line]:
+    lifetimes = Lifetimes(asked(status, json.dumps(document).encode(), base))
+    return list(premises.firestore(DATABASE, Books(), lifetimes, "serviceAccount:r@acme.example", readable=True))
+
+
+def lives(state: str, field: str = "expires_at") -> dict[str, object]:
+    name = f"{DATABASE}/collectionGroups/history/fields/{field}"
+    return {"fields": [{"name": name, "indexConfig": {}, "ttlConfig": {"state": state}}]}
+
+
+@pytest.mark.parametrize("state", ["ACTIVE", "CREATING"])
+def test_books_that_are_as_terraform_makes_them_are_fine(state: str) -> None:
+    lines = firestore(200, lives(state))
+
+    assert [(line.what, line.status) for line in lines] == [
+        ("writable", "ok"),
+        ("index credential, created", "ok"),
+        ("time to live of history/expires_at", "ok"),
+    ]
+
+
+@pytest.mark.parametrize("document", [{}, lives("NEEDS_REPAIR"), lives("ACTIVE", "created")])
+def test_history_that_stays_for_ever_is_told_with_what_mends_it(document: dict[str, object]) -> None:
+    line = firestore(200, document)[-1]
+
+    assert (line.status, line.optional) == ("missing", True)
+    assert line.mend == (
+        "gcloud firestore fields ttls update expires_at --collection-group=history --enable-ttl --database=books --project acme"
+    )
+
+
+def test_a_time_to_live_that_may_not_be_seen_is_said_and_no_fault() -> None:
+    line = firestore(403, {"error": {}})[-1]
+
+    assert (line.status, line.optional) == ("unknown", True)
+    assert line.why == "not looked at: we lack datastore.indexes.list"
+
+
+def test_an_emulators_admin_api_does_not_tell() -> None:
+    line = firestore(404, "Not Found", "http://127.0.0.1:8080")[-1]
+
+    assert (line.status, line.optional, line.why, line.mend) == ("unknown", True, "the emulator does not tell", "")
 
 
 # --- logins and clocks ---

@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from rotator import permission, staged
-from rotator.errors import Absent, Permanent, RotatorError
+from rotator.errors import Absent, Permanent, RotatorError, Untold
 from rotator.key import TOKEN_URI
 from rotator.needs import Need, PlaceNeeds
 from rotator.permission import GardenRight, GoogleRight, Resource
@@ -65,6 +65,10 @@ class GoogleReview(Protocol):
         """The installation that the staging secret says it belongs to. Raises: Absent."""
         ...
 
+    def number(self, resource: Resource) -> str:
+        """The number of the staging secret's project. Raises: Absent, Permanent."""
+        ...
+
     def tokens(self) -> None:
         """Google's token endpoint answers."""
         ...
@@ -80,10 +84,18 @@ class Asked:
 
 
 def fault(part: str, subject: str, what: str, caught: RotatorError) -> Line:
-    """What could not be asked, and how to go on where that is known."""
+    """What could not be asked, and how to go on where that is known; what an emulator does not tell is no fault."""
+    if isinstance(caught, Untold):
+        return untold(part, subject, what)
     mend = caught.next_command if isinstance(caught, Permanent) and "retry" not in caught.next_command else ""
     why = str(caught).replace("; tried again later", "")  # not by us
     return Line(part=part, subject=subject, what=what, status="unknown", why=why, mend=mend)
+
+
+def untold(part: str, subject: str, what: str, of: str = "") -> Line:
+    """An emulator was asked, which does not tell this; `of`: what, where `what` does not say it."""
+    why = f"the emulator does not tell {of}".rstrip()
+    return Line(part=part, subject=subject, what=what, status="unknown", why=why, optional=True)
 
 
 def whole(part: str, lines: Iterator[Line], caught: Callable[[Exception], None]) -> Iterator[Line]:

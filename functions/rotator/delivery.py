@@ -13,7 +13,7 @@ import msgspec
 
 from rotator import checkup
 from rotator.checkup import Line, Status
-from rotator.errors import Absent, RotatorError, Transient, Unreadable
+from rotator.errors import Absent, RotatorError, Transient, Unreadable, Untold
 
 Door = Literal["worker", "events"]
 
@@ -126,7 +126,12 @@ def _known(asked: Topic, messaging: Messaging) -> list[Line]:
     if not asked.writes:
         messaging.look(asked.name)
         return [_line(asked, "topic", "ok")]
-    if messaging.publishes(asked.name):
+    try:
+        publishes = messaging.publishes(asked.name)
+    except Untold:
+        messaging.look(asked.name)
+        return [_line(asked, "topic", "ok"), checkup.untold("pubsub", asked.name, "pubsub.topics.publish", "permissions")]
+    if publishes:
         return [_line(asked, "topic", "ok"), _line(asked, "pubsub.topics.publish", "ok")]
     with contextlib.suppress(Unreadable):
         messaging.look(asked.name)  # testIamPermissions may say "none" of a topic that is not there

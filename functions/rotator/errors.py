@@ -29,6 +29,10 @@ class Permanent(RotatorError):
         self.next_command = next_command
 
 
+class Untold(Permanent):
+    """An emulator does not play what it was asked; Google itself tells it."""
+
+
 class Absent(RotatorError):
     """The object is not there (404, NOT_FOUND). Never raised for 403: forbidden is not gone."""
 

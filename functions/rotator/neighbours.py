@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from rotator.clients.garden import KubernetesGarden
     from rotator.clients.iam import IamAccounts
     from rotator.clients.kept import KeptToken
+    from rotator.clients.lifetime import Lifetimes
     from rotator.clients.registry import ArtifactRegistry
+    from rotator.clients.rest import Rest
     from rotator.clients.route import Route
     from rotator.clients.subscription import Messaging
     from rotator.clients.timetable import Timetable
@@ -132,10 +134,7 @@ class Neighbours:
             return 0
         from rotator.clients import queue
 
-        if facts.pubsub_emulator:
-            base, http, authorize = f"http://{facts.pubsub_emulator}", self.lines().direct(), lambda: "owner"
-            return queue.Topic(http, authorize, facts.work_topic, base).wake(record_ids)
-        return queue.Topic(self.lines().http, self.bearer(), facts.work_topic).wake(record_ids)
+        return queue.Topic(self._rest(queue.PUBSUB, facts.pubsub_emulator), facts.work_topic).wake(record_ids)
 
     def asked(self) -> "Asked":
         """Google, to be asked what we may do."""
@@ -153,19 +152,30 @@ class Neighbours:
     def messaging(self) -> "Messaging":
         """Pub/Sub, to be asked how it stands."""
         from rotator.clients import queue
-        from rotator.clients.rest import Rest
         from rotator.clients.subscription import Messaging
 
-        if emulator := self.settings.deployment.pubsub_emulator:
-            return Messaging(Rest(self.lines().direct(), lambda: "owner", f"http://{emulator}"))
-        return Messaging(Rest(self.lines().http, self.authorize, queue.PUBSUB))
+        return Messaging(self._rest(queue.PUBSUB, self.settings.deployment.pubsub_emulator))
+
+    def lifetimes(self) -> "Lifetimes":
+        """Firestore's admin API, to be asked how it stands."""
+        from rotator.clients.lifetime import Lifetimes
+        from rotator.stores.firestore_wire import FIRESTORE
+
+        return Lifetimes(self._rest(FIRESTORE, self.settings.deployment.firestore_emulator))
 
     def timetable(self) -> "Timetable":
         """Cloud Scheduler, to be asked how it stands."""
-        from rotator.clients.rest import Rest
         from rotator.clients.timetable import SCHEDULER, Timetable
 
-        return Timetable(Rest(self.lines().http, self.authorize, SCHEDULER))
+        return Timetable(self._rest(SCHEDULER))
+
+    def _rest(self, base: str, emulator: str = "") -> "Rest":
+        """One of Google's REST APIs, or its emulator where there is one (host:port)."""
+        from rotator.clients.rest import Rest
+
+        if emulator:
+            return Rest(self.lines().direct(), lambda: "owner", f"http://{emulator}")
+        return Rest(self.lines().http, self.authorize, base)
 
     def trial(self) -> "tuple[Callable[[], IamAccounts], ArtifactRegistry]":
         """IAM, each time with a token that lives for minutes at least, and the registries: to try what Google answers."""

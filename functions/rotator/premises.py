@@ -12,7 +12,7 @@ import msgspec
 
 from rotator import checkup
 from rotator.checkup import Line, Status
-from rotator.errors import Absent, RotatorError, Unreadable
+from rotator.errors import Absent, RotatorError, Unreadable, Untold
 from rotator.report import form
 
 SKEW = timedelta(seconds=30)
@@ -24,8 +24,10 @@ OLD = 0.1
 BRIEF = timedelta(hours=2)
 """Logins that live shorter are renewed by whoever gives them, at the last moment."""
 
-
 USER = "roles/datastore.user"
+
+_LIVING = {"ACTIVE", "CREATING"}
+"""States of a time-to-live policy that needs nothing; CREATING: documents from before it are still being looked through."""
 
 
 class Database(Protocol):
@@ -36,8 +38,13 @@ class Database(Protocol):
         """The composite indexes that queries need, by their fields."""
         ...
 
+    @property
+    def ttl(self) -> tuple[str, str]:
+        """The collection group whose documents go at a time, and the field that holds it."""
+        ...
+
     def indexed(self, fields: tuple[str, ...]) -> bool:
-        """The query that needs this index is served. Raises: RotatorError."""
+        """The query that needs this index is served. Raises: RotatorError; Untold where every query is."""
         ...
 
     def create_index(self, fields: tuple[str, ...]) -> str:
@@ -46,6 +53,14 @@ class Database(Protocol):
 
     def writes(self) -> bool:
         """We may create, change and delete documents. Raises: RotatorError."""
+        ...
+
+
+class Lifetimes(Protocol):
+    """Firestore's time-to-live policies."""
+
+    def state(self, database: str, group: str, field: str) -> str:
+        """Of this field's policy, in Firestore's word; empty: it has none. Raises: Untold, Unreadable, Transient, Permanent."""
         ...
 
 
@@ -71,9 +86,9 @@ class Timetable(Protocol):
 # --- Firestore ---
 
 
-def firestore(name: str, database: Database, member: str, *, readable: bool) -> Iterator[Line]:
-    """Records can be written, and each query has its index. `readable`: they can be read; if not, indexes are not asked for."""
-    _, project, _, _ = name.split("/")
+def firestore(name: str, database: Database, lifetimes: Lifetimes, member: str, *, readable: bool) -> Iterator[Line]:
+    """Records can be written, each query has its index, and old history goes. `readable`: if not, only the first is asked."""
+    grant = f"gcloud projects add-iam-policy-binding {name.split('/')[1]} --member {member} --role {USER} --condition None"
     try:
         writes = database.writes()
     except RotatorError as caught:
@@ -82,10 +97,10 @@ def firestore(name: str, database: Database, member: str, *, readable: bool) -> 
     else:
         line = Line(part="firestore", subject=name, what="writable", status="ok")
         why = "we lack datastore.entities.create, update or delete: needed to keep records"
-        mend = f"gcloud projects add-iam-policy-binding {project} --member {member} --role {USER} --condition None"
-        yield line if writes else msgspec.structs.replace(line, status="missing", why=why, mend=mend)
-    for fields in database.indexes if readable else ():
-        yield _index(name, database, fields)
+        yield line if writes else msgspec.structs.replace(line, status="missing", why=why, mend=grant)
+    if readable:
+        yield from (_index(name, database, fields) for fields in database.indexes)
+        yield _lifetime(name, database, lifetimes, grant)
 
 
 def _index(name: str, database: Database, fields: tuple[str, ...]) -> Line:
@@ -93,10 +108,35 @@ def _index(name: str, database: Database, fields: tuple[str, ...]) -> Line:
     try:
         if database.indexed(fields):
             return Line(part="firestore", subject=name, what=what, status="ok")
+    except Untold:
+        return checkup.untold("firestore", name, what, "whether it is there: it answers without one")
     except RotatorError as caught:
         return checkup.fault("firestore", name, what, caught)
-    why = "it is missing, or still being built: queries that need it fail"
+    why = "it is missing, or still being built: queries that need it fail; terraform apply makes it, or gcloud"
     return Line(part="firestore", subject=name, what=what, status="missing", why=why, mend=database.create_index(fields))
+
+
+def _lifetime(name: str, database: Database, lifetimes: Lifetimes, grant: str) -> Line:
+    """History says itself when it may go; without the policy nothing takes it away. Rotations do not care."""
+    group, field = database.ttl
+    line = Line(part="firestore", subject=name, what=f"time to live of {group}/{field}", status="ok", optional=True)
+    try:
+        state = lifetimes.state(name, group, field)
+    except Unreadable:
+        why = "not looked at: we lack datastore.indexes.list"
+        return msgspec.structs.replace(line, status="unknown", why=why, mend=grant)
+    except RotatorError as caught:
+        return checkup.fault("firestore", name, line.what, caught)
+    if state in _LIVING:
+        return msgspec.structs.replace(line, why=state.lower())
+    why = f"its policy is {state}" if state else "there is no such policy"
+    why += ": old history stays and is paid for; terraform apply makes it, or gcloud"
+    _, project, _, short = name.split("/")
+    mend = (
+        f"gcloud firestore fields ttls update {field} --collection-group={group} --enable-ttl"
+        f" --database={short} --project {project}"
+    )
+    return msgspec.structs.replace(line, status="missing", why=why, mend=mend)
 
 
 # --- Cloud Scheduler ---

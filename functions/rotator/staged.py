@@ -20,7 +20,17 @@ def label_value(installation: str) -> str:
     return f"{plain[: LABEL_LIMIT - 9]}-{hashlib.sha256(installation.encode()).hexdigest()[:8]}"
 
 
+def agent(number: str) -> str:
+    """The address of Secret Manager's service agent of the project of this number."""
+    return f"service-{number}@gcp-sa-secretmanager.iam.gserviceaccount.com"
+
+
+def number(project: str) -> str:
+    """In a command: what a shell makes the project's number of."""
+    return f"$(gcloud projects describe {project} --format 'value(projectNumber)')"
+
+
 def publishing(topic: str, number: str) -> str:
     """The command that lets Secret Manager's service agent of the project of this number publish to the topic."""
-    agent = f"service-{number}@gcp-sa-secretmanager.iam.gserviceaccount.com"
-    return f"gcloud pubsub topics add-iam-policy-binding {topic} --member serviceAccount:{agent} --role roles/pubsub.publisher"
+    member = f"serviceAccount:{agent(number)}"
+    return f"gcloud pubsub topics add-iam-policy-binding {topic} --member {member} --role roles/pubsub.publisher"

@@ -48,7 +48,7 @@ def doctor(asked: argparse.Namespace, desk: Desk) -> int:
     desk.say(
         f"{len(lines)} things looked at: {counts['missing']} missing, {counts['unknown']} could not be asked"
         + (f"; {optional['missing']} optional not there" if optional["missing"] else "")
-        + (f"; {optional['unknown']} not asked" if optional["unknown"] else "")
+        + (f"; {optional['unknown']} not told" if optional["unknown"] else "")
     )
     return BLOCKED if counts["missing"] else ERROR if counts["unknown"] else FINE
 
@@ -145,7 +145,7 @@ def _look(garden: GardenSettings) -> str:
 def _show(desk: Desk, lines: list[Line]) -> None:
     desk.table(HEADERS, [(_status(line), line.part, line.subject, _what(line)) for line in lines])
     for line in lines:
-        if line.status != "ok":
+        if line.status != "ok" and not _quiet(line):
             desk.write()
             desk.title(f"{line.part} {line.subject}: {line.what}")
             desk.write(f"  {line.why}")
@@ -153,9 +153,16 @@ def _show(desk: Desk, lines: list[Line]) -> None:
                 desk.verbatim([f"  mend: {line.mend}"])
 
 
+def _quiet(line: Line) -> bool:
+    """Nothing is wrong, and nobody can do anything: its row says all."""
+    return line.optional and line.status == "unknown" and not line.mend
+
+
 def _status(line: Line) -> str:
-    return "optional" if line.optional and line.status == "missing" else line.status
+    if not line.optional or line.status == "ok":
+        return line.status
+    return "optional" if line.status == "missing" else "not told"
 
 
 def _what(line: Line) -> str:
-    return f"{line.what}  ({line.why})" if line.why and line.status == "ok" else line.what
+    return f"{line.what}  ({line.why})" if line.why and (line.status == "ok" or _quiet(line)) else line.what

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 
-from rotator import checkup, delivery, premises, wiring
+from rotator import announcer, checkup, delivery, premises, staged, wiring
 from rotator.checkup import Line
 from rotator.clients.garden import KubernetesGarden
 from rotator.errors import Absent, RotatorError
 from rotator.neighbours import Neighbours
+from rotator.permission import Resource
 from rotator.settings import Settings
 
 POLICIES = "only an upload tells whether an organization forbids it; a refusal blocks the rotation and names the constraint"
@@ -23,7 +24,7 @@ def examined(
     if facts.firestore:
         database = wiring.probe(neighbours)
         try:
-            yield from premises.firestore(facts.firestore, database, member, readable=readable)
+            yield from premises.firestore(facts.firestore, database, neighbours.lifetimes(), member, readable=readable)
         finally:
             database.close()
     if facts.work_topic or facts.expiry_topic:
@@ -43,6 +44,22 @@ def _topics(settings: Settings, neighbours: Neighbours, member: str) -> Iterator
         if name:
             asked = delivery.Topic(name=name, door=door, writes=door == "worker", budget=facts.budget, member=member)
             yield from delivery.topic(asked, messaging)
+    if facts.expiry_topic:
+        yield from announcer.announced(facts.expiry_topic, _numbers(neighbours), messaging)
+
+
+def _numbers(neighbours: Neighbours) -> dict[str, str]:
+    """Of each project with staging secrets its number, as a secret of it tells; empty: none does."""
+    review, found = neighbours.asked().review, dict[str, str]()
+    for charge in neighbours.charges:
+        project = neighbours.staging[charge.email]
+        if charge.policy.mode != "observe" and not found.get(project):
+            secret = Resource("secret", staged.secret_id(charge.base), project)
+            try:
+                found[project] = review.number(secret)
+            except RotatorError:  # the staging secret has lines of its own
+                found[project] = ""
+    return found
 
 
 def _garden(name: str, garden: KubernetesGarden, neighbours: Neighbours) -> Iterator[Line]:

@@ -65,14 +65,20 @@ class Review:
 
     def mark(self, resource: Resource) -> str:
         """The installation that the staging secret says it belongs to."""
-        request = {"name": f"projects/{resource.project}/secrets/{resource.name}"}
-        attempt = _attempt(resource, "secretmanager.secrets.get", "staging-permission")
-        found = self._staging.call(lambda how: self._secrets.get_secret(request=request, **how), attempt, repeat=True)
-        return str(found.labels.get(LABEL, ""))
+        return str(self._secret(resource).labels.get(LABEL, ""))
+
+    def number(self, resource: Resource) -> str:
+        """The number of the staging secret's project: Secret Manager answers with it, whatever it was asked by."""
+        return str(self._secret(resource).name).split("/")[1]
 
     def tokens(self) -> None:
         """Google's token endpoint answers."""
         self._get("asking Google's token endpoint", TOKEN_URI)
+
+    def _secret(self, resource: Resource) -> Any:
+        request = {"name": f"projects/{resource.project}/secrets/{resource.name}"}
+        attempt = _attempt(resource, "secretmanager.secrets.get", "staging-permission")
+        return self._staging.call(lambda how: self._secrets.get_secret(request=request, **how), attempt, repeat=True)
 
     def _tested(self, caller: Caller, client: Any, path: str, names: Sequence[str], attempt: Attempt) -> frozenset[str]:
         request = {"resource": path, "permissions": list(names)}

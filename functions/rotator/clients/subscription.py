@@ -1,4 +1,4 @@
-"""Topics and subscriptions as Pub/Sub tells about them: protocol `delivery.Messaging`. Only reads.
+"""Topics and subscriptions as Pub/Sub tells about them: protocols `delivery.Messaging`, `announcer.Policies`. Only reads.
 
 Source: https://cloud.google.com/pubsub/docs/reference/rest/v1/projects.subscriptions
 """
@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import msgspec
 
+from rotator.announcer import Binding
 from rotator.clients.rest import Rest
 from rotator.delivery import Subscription
 
@@ -50,6 +51,12 @@ class _Subscription(msgspec.Struct, frozen=True, rename="camel"):
     filter: str = ""
 
 
+class _Policy(msgspec.Struct, frozen=True):
+    """Of topics.getIamPolicy in version 1, which is what is answered unless one asks for another: no binding, no field."""
+
+    bindings: tuple[Binding, ...] = ()
+
+
 class Messaging:
     """Asks Pub/Sub. Safe for threads."""
 
@@ -64,6 +71,10 @@ class Messaging:
     def look(self, topic: str) -> None:
         """It is there. Raises: as above."""
         self._rest.get(topic, dict)
+
+    def bindings(self, topic: str) -> tuple[Binding, ...]:
+        """Who has which role on the topic itself. Raises: as above."""
+        return self._rest.get(f"{topic}:getIamPolicy", _Policy).bindings
 
     def subscriptions(self, topic: str) -> tuple[Subscription, ...]:
         """All that hang on it, in the order of their names. Raises: as above."""

@@ -108,9 +108,8 @@ def _secret(installation: str, charge: Charge, project: str) -> Iterator[str]:
 
 
 def _announcing(project: str, topic: str) -> Iterator[str]:
-    number = f"$(gcloud projects describe {project} --format 'value(projectNumber)')"
     yield f"gcloud beta services identity create --service secretmanager.googleapis.com --project {project}"
-    yield staged.publishing(topic, number)
+    yield staged.publishing(topic, staged.number(project))
 
 
 def _kept(part: str, rights: Sequence[GoogleRight], tokens: Sequence[str]) -> Iterator[str]:

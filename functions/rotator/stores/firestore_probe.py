@@ -1,8 +1,9 @@
 """Firestore, asked what the store will ask of it, without an effect: protocol `premises.Database`."""
 
+import contextlib
 from typing import Any
 
-from rotator.errors import Permanent
+from rotator.errors import Permanent, Untold
 from rotator.stores import firestore_layout as layout
 from rotator.stores.firestore_wire import LostRace, Unindexed, Wire
 
@@ -19,10 +20,10 @@ class Probe:
         """Ask nothing yet."""
         self._wire = wire
 
-    indexes = layout.INDEXES
+    indexes, ttl = layout.INDEXES, layout.TTL
 
     def indexed(self, fields: tuple[str, ...]) -> bool:
-        """The query that needs this index is served. Raises: Transient, Permanent."""
+        """The query that needs this index is served. Raises: Transient, Permanent; Untold by an emulator that serves it."""
         # Of the index only the shape of the query decides: a value that no record has asks for it, and reads nothing.
         first, *rest = fields
         query = layout.query(layout.RECORDS, layout.equals(first, "asked by doctor"), *rest, "__name__")
@@ -30,6 +31,8 @@ class Probe:
             list(self._wire.query(query, f"asking for an index on {', '.join(fields)}"))
         except Unindexed:
             return False
+        if self._wire.emulated:  # it serves every query, index or not
+            raise Untold("asking Firestore for an index: the emulator does not tell", code="store")
         return True
 
     def create_index(self, fields: tuple[str, ...]) -> str:
@@ -53,14 +56,13 @@ class Probe:
             {"delete": gone},
         ]
         try:
-            self._wire.commit(writes, "asking whether we may write")
-        except LostRace:
-            return True
+            with contextlib.suppress(LostRace):
+                self._wire.commit(writes, "asking whether we may write")
         except Permanent as refused:
-            if refused.code == "store-permission":
-                return False
-            raise
-        return True  # it cannot be: nothing was refused, so we may
+            if refused.code != "store-permission":
+                raise
+            return False
+        return True
 
     def close(self) -> None:
         """Every connection is closed."""

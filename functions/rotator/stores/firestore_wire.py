@@ -56,6 +56,7 @@ class Wire:
     def __init__(self, database: str, authorize: Callable[[], str], base: str = FIRESTORE) -> None:
         """`database`: projects/P/databases/D; `authorize` gives a token that is good now. Connects at the first call."""
         self.database = database
+        self.emulated = base.startswith("http:")
         self._root = f"{database}/documents"
         self._url = f"{base}/v1/{database}/documents"
         self._authorize = authorize
