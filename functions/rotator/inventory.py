@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+import msgspec
+
 from rotator import books, owner
 from rotator.errors import Absent, RotatorError
 from rotator.key import KEY_LIMIT, AccountKey, Email, PublicKey, short
@@ -26,8 +28,8 @@ def take(
 ) -> Inventory:
     """The inventory of these places, of one credential if `only` names it.
 
-    Again: only reads. What cannot be read is said in `unread`, a Garden that is down as well; an account that IAM does not
-    show is a hindrance, not an error.
+    Again: only reads. What cannot be read is said in `unread`, a Garden that is down as well, and keys that IAM does not show
+    in the credential's `unlisted`.
     """
     survey = look_around(places, world, also=sorted(books.all_secrets(records)), bound=True)
     emails = {charge.email for charge in charges} | {
@@ -48,19 +50,15 @@ def take(
 def _credential(
     email: Email, charge: Charge | None, records: Sequence[Record], survey: Survey, world: World, now: datetime
 ) -> CredentialView:
-    hindrances: list[str] = []
     keys: tuple[AccountKey, ...] = ()
-    listed = False
-    if charge is None:
-        hindrances.append("rotator.toml names no such account: reported, never touched")
-    else:
+    unlisted = ""
+    if charge is not None:
         try:
             keys = world.accounts.keys(world.accounts.account(charge.email, charge.project))
-            listed = True
         except Absent:
-            hindrances.append(f"IAM knows no account {email} in project {charge.project}")
+            unlisted = f"IAM knows no account {email} in project {charge.project}"
         except RotatorError as fault:
-            hindrances.append(str(fault))
+            unlisted = str(fault)
     in_use = survey.in_use(email)
     wanted = books.wanted(records)
     secrets = tuple(
@@ -77,22 +75,23 @@ def _credential(
         )
         for key in sorted(keys, key=lambda key: key.made_at)
     )
-    upstreams = survey.upstreams(email)
-    hindrances += _hindrances(charge, views if listed else None, secrets, shoots, upstreams, in_use, now)
-    return CredentialView(
+    view = CredentialView(
         email=email,
         charge=charge,
         keys=views,
         secrets=secrets,
         shoots=shoots,
-        upstreams=upstreams,
+        upstreams=survey.upstreams(email),
         in_use=in_use,
         wanted=wanted.public_key if wanted else None,
-        hindrances=tuple(hindrances),
-        listed=listed,
+        hindrances=(),
+        listed=charge is not None and not unlisted,
+        unlisted=unlisted,
+        partial=bool(survey.unread),
         blocked=tuple(record.id for record in records if record.blocked),
         unproved=tuple(record.id for record in records if isinstance(record.state, Minted) and record.rest is not None),
     )
+    return msgspec.structs.replace(view, hindrances=_hindrances(view, now))
 
 
 def role_of(key: AccountKey, in_use: Sequence[PublicKey], records: Sequence[Record]) -> str:
@@ -157,47 +156,41 @@ def _shoot(shoot: Shoot, email: Email, survey: Survey) -> ShootView:
     )
 
 
-def _hindrances(
-    charge: Charge | None,
-    listed: Sequence[KeyView] | None,
-    secrets: Sequence[SecretView],
-    shoots: Sequence[ShootView],
-    upstreams: Sequence[str],
-    in_use: Sequence[PublicKey],
-    now: datetime,
-) -> list[str]:
+def _hindrances(view: CredentialView, now: datetime) -> tuple[str, ...]:
+    charge, keys, shoots = view.charge, view.keys, view.shoots
     if charge is None:
-        return []
-    found: list[str] = []
-    keys = listed or ()
-    known = {view.key.public_key for view in keys}
-    found += [f"Secret {view.ref}: {'; '.join(view.remarks)}" for view in secrets if view.remarks]
+        return ("rotator.toml names no such account: reported, never touched",)
+    found = [view.unlisted] if view.unlisted else []
+    known = {each.key.public_key for each in keys}
+    found += [f"Secret {each.ref}: {'; '.join(each.remarks)}" for each in view.secrets if each.remarks]
     found += [
-        f"Secret {view.ref} holds key {short(view.public_key)}, which IAM does not list: deleted, or of another account"
-        for view in secrets
-        if listed is not None and view.public_key not in known
+        f"Secret {each.ref} holds key {short(each.public_key)}, which IAM does not list: deleted, or of another account"
+        for each in view.secrets
+        if view.listed and each.public_key not in known
     ]
     found += [
-        f"key {short(view.key.id)}, which Shoots use, does not work: disabled or expired; rotate now"
-        for view in keys
-        if view.role in {"wanted", "in use"} and not view.key.works_at(now)
+        f"key {short(each.key.id)}, which Shoots use, does not work: disabled or expired; rotate now"
+        for each in keys
+        if each.role in {"wanted", "in use"} and not each.key.works_at(now)
     ]
     if len(keys) >= KEY_LIMIT:
         found.append(f"the account has {len(keys)} user-managed keys; a rotation needs one of ten, and one is kept free")
     found += [
-        f"key {short(view.key.id)} is unmanaged: not in our books, never touched" for view in keys if view.role == "unmanaged"
+        f"key {short(each.key.id)} is unmanaged: not in our books, never touched"
+        for each in keys
+        if view.role(each) == "unmanaged"
     ]
-    found += [_kept(view, charge) for view in shoots if view.shoot.owners and not view.not_movable]
-    found += [f"{view.shoot.ref} will not move: {view.not_movable}" for view in shoots if view.not_movable]
-    found += [f"{view.shoot.ref} {view.not_settled}" for view in shoots if view.not_settled and not view.not_movable]
+    found += [_kept(each, charge) for each in shoots if each.shoot.owners and not each.not_movable]
+    found += [f"{each.shoot.ref} will not move: {each.not_movable}" for each in shoots if each.not_movable]
+    found += [f"{each.shoot.ref} {each.not_settled}" for each in shoots if each.not_settled and not each.not_movable]
     found += [
         f"no probe image for {upstream}: keys are tried there by login only (policy.probes)"
-        for upstream in upstreams
+        for upstream in view.upstreams
         if upstream not in charge.policy.probes
     ]
-    if len(in_use) > 1:
-        found.append(f"{len(in_use)} keys of the account are in use; a rotation replaces all of them")
-    return found
+    if len(view.in_use) > 1:
+        found.append(f"{len(view.in_use)} keys of the account are in use; a rotation replaces all of them")
+    return tuple(found)
 
 
 def _kept(view: ShootView, charge: Charge) -> str:

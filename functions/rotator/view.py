@@ -52,8 +52,9 @@ class ShootView(msgspec.Struct, frozen=True, kw_only=True):
 class CredentialView(msgspec.Struct, frozen=True, kw_only=True):
     """One credential with all that was found. `charge` is None for an account that the configuration does not name.
 
-    `listed`: IAM's list of its keys was read; else `keys` is empty and says nothing. `blocked`: records that need a person;
-    `unproved`: rotations whose new key was tried and is not accepted yet.
+    `listed`: IAM's list of its keys was read; else `keys` is empty and says nothing, and `unlisted` says why, for an account
+    of ours. `partial`: some of the scope was not read, so there may be more Secrets and Shoots. `blocked`: records that need
+    a person; `unproved`: rotations whose new key was tried and is not accepted yet.
     """
 
     email: Email
@@ -66,14 +67,25 @@ class CredentialView(msgspec.Struct, frozen=True, kw_only=True):
     wanted: PublicKey | None
     hindrances: tuple[str, ...]
     listed: bool = True
+    unlisted: str = ""
+    partial: bool = False
     blocked: tuple[str, ...] = ()
     unproved: tuple[str, ...] = ()
 
+    def role(self, key: KeyView) -> str:
+        """The key's role as far as it may be said: what nobody seems to use may be in use where nobody could look."""
+        return "unclear" if self.partial and key.role in {"orphaned", "unmanaged"} else key.role
+
 
 class Inventory(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything at one look."""
+    """Everything at one look. `unread`: what of the scope could not be read."""
 
     at: datetime
     credentials: tuple[CredentialView, ...]
     idle_shoots: int
     unread: tuple[str, ...]
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """Everything that could not be read: of the scope, and of the keys at IAM."""
+        return (*self.unread, *(view.unlisted for view in self.credentials if view.unlisted))

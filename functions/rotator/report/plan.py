@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 import msgspec
 
 from rotator import books
-from rotator.key import Email, PublicKey, short
+from rotator.key import Email, PublicKey
 from rotator.policy import Policy
 from rotator.record import Record, rotation_id
 from rotator.report import form
-from rotator.report.form import Row, Tree
+from rotator.report.form import Tree
 from rotator.secret import SecretRef, name
 from rotator.shoot import Shoot
 from rotator.view import CredentialView, Inventory, ShootView
@@ -43,7 +43,11 @@ class Fate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """A rotation that nobody has ordered yet. `unfinished`: the one that is under way instead, if there is one."""
+    """A rotation that nobody has ordered yet. `unfinished`: the one that is under way instead, if there is one.
+
+    `keys_unread`: why IAM's list is not known; then neither is what is replaced, nor since when. `partial`: not all of the
+    scope was read, so every count is the least.
+    """
 
     credential: Email
     mode: str
@@ -56,6 +60,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     fates: tuple[Fate, ...]
     dates: tuple[Date, ...]
     in_the_way: tuple[str, ...]
+    keys_unread: str = ""
+    partial: bool = False
 
     def count(self, what: str) -> int:
         """How many Shoots have this fate."""
@@ -89,6 +95,8 @@ def make(view: CredentialView, records: Sequence[Record], now: datetime) -> Plan
         fates=fates(view.shoots, policy, name(base, sequence)),
         dates=dates(policy, now, due_at),
         in_the_way=view.hindrances,
+        keys_unread=view.unlisted,
+        partial=view.partial,
     )
 
 
@@ -173,43 +181,6 @@ def dates(policy: Policy, now: datetime, due_at: datetime | None) -> tuple[Date,
     return tuple(Date(step=step, earliest=earliest, latest=last, note=note) for step, earliest, last, note in lines)
 
 
-def summary(plan: Plan) -> tuple[str, ...]:
-    """The plan, counted: a few lines for people."""
-    how = "made here and uploaded" if plan.mint == "upload" else "created by Google"
-    old = ", ".join(map(short, plan.replaces)) or "none in use"
-    lines = [
-        f"mints   1 key, {how}; it replaces {'key' if len(plan.replaces) == 1 else 'keys'} {old}",
-        f"writes  {form.counted(len(plan.secrets), 'Secret')}: {', '.join(map(str, plan.secrets)) or '-'}",
-        f"moves   {form.counted(plan.count('moves') + plan.count('waits'), 'Shoot')} in {form.counted(plan.waves, 'wave')}"
-        + (f"; {plan.count('waits')} of them late" if plan.count("waits") else "")
-        + (f"; {plan.count('handover')} handed over to their owners" if plan.count("handover") else "")
-        + (f"; {plan.count('skipped')} skipped" if plan.count("skipped") else ""),
-        f"retires {form.counted(len(plan.replaces), 'key')}: deletes its Secrets, disables it, deletes it",
-    ]
-    return tuple(lines)
-
-
-FATES = ("WAVE", "SHOOT", "WHAT", "WHY")
-DATES = ("STEP", "EARLIEST, BEGUN NOW", "LATEST, BY MAX_AGE", "NOTE")
-
-
-def fate_rows(plan: Plan) -> tuple[Row, ...]:
-    """One line per Shoot; see FATES."""
-    return tuple((str(fate.wave or "-"), fate.shoot, fate.what, _reasons(fate)) for fate in plan.fates)
-
-
-def _reasons(fate: Fate) -> str:
-    owned = f"owned by {', '.join(fate.owners)}" if fate.owners else ""
-    return "; ".join(each for each in (fate.why, owned) if each)
-
-
-def date_rows(plan: Plan) -> tuple[Row, ...]:
-    """One line per step; see DATES."""
-    return tuple(
-        (one.step, form.clock(one.earliest), form.clock(one.latest) if one.latest else "-", one.note) for one in plan.dates
-    )
-
-
 def tree(plans: Sequence[Plan], inventory: Inventory) -> Tree:
     """The plans for machines."""
     return form.tree(
@@ -238,8 +209,10 @@ def tree(plans: Sequence[Plan], inventory: Inventory) -> Tree:
                     for date in one.dates
                 ],
                 "in_the_way": list(one.in_the_way),
+                "keys_unread": one.keys_unread or None,
+                "partial": one.partial,
             }
             for one in plans
         ],
-        unread=list(inventory.unread),
+        unread=list(inventory.faults),
     )

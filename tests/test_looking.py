@@ -1,0 +1,107 @@
+"""What `discover` and `plan` say when something cannot be read, stands in the way, or is under way."""
+
+import re
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cli_runner import Cli
+from sandbox import landscape
+from sandbox.cloud import USER, Cloud
+from sandbox.garden.kind import SHOOTS
+
+QUICK = {"poll": "1s", "request": "1s", "propagation": "2s", "soak": "2h", "idle": "1h", "quiet": "2h"}
+LIST = "iam.serviceAccountKeys.list"
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Cloud]:
+    with landscape.cloud() as running:
+        for garden in running.gardens.values():
+            for namespace, name in garden.names(SHOOTS):
+                garden.behave(namespace, name, start_delay=0.0, duration=0.0)
+        yield running
+
+
+@pytest.fixture
+def cloud(shared: Cloud) -> Iterator[Cloud]:
+    yield shared
+    for garden in shared.gardens.values():
+        garden.restore(USER)
+    shared.google.access.restore()
+
+
+@pytest.fixture
+def cli(cloud: Cloud, tmp_path: Path) -> Cli:
+    return Cli(cloud.write_config(tmp_path / "etc", waits=QUICK), tmp_path / "state.db")
+
+
+def close(cli: Cli, garden: str) -> str:
+    """The Garden's address leads nowhere from now on; gives that address."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+    file = cli.config.parent / f"kubeconfig-{garden}.yaml"
+    file.write_text(re.sub(r"127\.0\.0\.1:\d+", f"127.0.0.1:{port}", file.read_text()))
+    return f"127.0.0.1:{port}"
+
+
+def row(text: str, first: str) -> list[str]:
+    return next(line.split() for line in text.split("\n") if line.strip().startswith(first))
+
+
+# --- what cannot be read ---
+
+
+def test_a_plan_without_the_list_of_keys_says_so(cli: Cli, cloud: Cloud) -> None:
+    """Story: IAM refused the list, and the plan said of every account that no Shoot uses a key of it: nothing to rotate."""
+    cloud.google.access.deny(LIST)
+    ran = cli("plan")
+
+    assert ran.code == 1
+    assert "othing to rotate" not in ran.out
+    assert "nothing is due" not in ran.err
+    assert ran.out.count("Not known: the account's keys could not be read") == 3
+    assert ran.err.count("403") == 3
+    assert LIST in ran.err
+    assert "gcloud" in ran.err
+    assert all(LIST in one["keys_unread"] for one in cli("plan", "-o", "json").tree["plans"])
+
+
+def test_a_discovery_without_the_list_of_keys_counts_none(cli: Cli, cloud: Cloud) -> None:
+    cloud.google.access.deny(LIST)
+    ran = cli("discover")
+
+    assert ran.code == 1
+    assert row(ran.out, landscape.PULLER)[2] == "?"
+    assert row(ran.out, landscape.PULLER)[-1] == "?"
+    assert LIST in ran.err
+    assert len(cli("discover", "-o", "json").tree["unread"]) == 3
+
+
+def test_what_a_dead_garden_hides_is_said_ahead_of_the_plan(cli: Cli) -> None:
+    close(cli, "canary")
+    ran = cli("plan", "puller")
+
+    assert ran.code == 1
+    assert ran.out.startswith("INCOMPLETE: ")
+    assert "writes  2+ Secrets" in ran.out
+    assert "moves   6+ Shoots in 3+ waves" in ran.out
+
+
+def test_a_key_is_not_called_unmanaged_while_shoots_may_live_on_it_elsewhere(cli: Cli) -> None:
+    keys = cli("discover", "puller", "-o", "json").tree["credentials"][0]["keys"]
+    assert {key["role"] for key in keys} == {"in use", "unmanaged"}
+
+    close(cli, "live")
+    ran = cli("discover")
+    (partly,) = cli("discover", "puller", "-o", "json").tree["credentials"]
+
+    assert ran.code == 1
+    assert ran.out.startswith("INCOMPLETE: ")
+    assert row(ran.out, landscape.PULLER)[3:5] == ["1+", "2+"]
+    assert "unmanaged" not in ran.out
+    assert partly["partial"]
+    assert {key["role"] for key in partly["keys"]} == {"in use", "unclear"}
