@@ -105,3 +105,20 @@ def test_a_key_is_not_called_unmanaged_while_shoots_may_live_on_it_elsewhere(cli
     assert "unmanaged" not in ran.out
     assert partly["partial"]
     assert {key["role"] for key in partly["keys"]} == {"in use", "unclear"}
+
+
+# --- what will block ---
+
+
+def test_a_retirement_that_must_block_is_told_before_anything_begins(cli: Cli) -> None:
+    """The plan promised to delete the old Secrets; weeks later the retirement was blocked: nobody had adopted them."""
+    assert "wait for a person" not in cli("plan", "puller").out
+    cli.config.write_text(cli.config.read_text().replace("adopt = true", "adopt = false"))
+
+    planned, found = cli("plan", "puller"), cli("discover", "puller")
+
+    for text in (planned.out, found.out):
+        assert text.count("wait for a person: Secret ") == 3
+        assert "kubectl -n garden-search delete secret artifact-registry" in text
+        assert "set adopt = true" in text
+    assert len(cli("plan", "puller", "-o", "json").tree["plans"][0]["will_block"]) == 3

@@ -62,7 +62,7 @@ def _credential(
     in_use = survey.in_use(email)
     wanted = books.wanted(records)
     secrets = tuple(
-        _secret(held, survey) for _, held in sorted(survey.secrets.items()) if held is not None and _is_of(held, email)
+        _secret(held, charge, survey) for _, held in sorted(survey.secrets.items()) if held is not None and _is_of(held, email)
     )
     shoots = tuple(_shoot(shoot, email, survey) for shoot in sorted(survey.users(email), key=lambda shoot: shoot.ref))
     views = tuple(
@@ -121,7 +121,7 @@ def _is_of(held: HeldSecret, email: Email) -> bool:
     return login is not None and login.account == email
 
 
-def _secret(held: HeldSecret, survey: Survey) -> SecretView:
+def _secret(held: HeldSecret, charge: Charge | None, survey: Survey) -> SecretView:
     login = held.login()
     users = [
         str(s.ref)
@@ -135,7 +135,20 @@ def _secret(held: HeldSecret, survey: Survey) -> SecretView:
         ours=bool(held.installation),
         remarks=remarks,
         shoots=tuple(sorted(users)),
+        kept=_why_kept(held, charge) if charge else "",
     )
+
+
+def _why_kept(held: HeldSecret, charge: Charge) -> str:
+    """Empty when a retirement may delete the Secret; else why not, and what its owner may do. As `proof` will say then."""
+    if held.owners:
+        return f"belongs to {owner.named(held.owners)}, which would write it again: remove it there once no Shoot names it"
+    if held.installation and held.installation != (charge.installation or held.installation):
+        return f"carries the mark of installation {held.installation}: delete it there once no Shoot names it"
+    if held.installation or charge.policy.adopt:
+        return ""
+    delete = f"kubectl -n {held.ref.namespace} delete secret {held.ref.name}"
+    return f"was not written by us: set adopt = true for the credential, or delete it once no Shoot names it ({delete})"
 
 
 def _shoot(shoot: Shoot, email: Email, survey: Survey) -> ShootView:
@@ -161,6 +174,7 @@ def _hindrances(view: CredentialView, now: datetime) -> tuple[str, ...]:
     if charge is None:
         return ("rotator.toml names no such account: reported, never touched",)
     found = [view.unlisted] if view.unlisted else []
+    found += [f"the retirement of its key will wait for a person: {each}" for each in view.will_block]
     known = {each.key.public_key for each in keys}
     found += [f"Secret {each.ref}: {'; '.join(each.remarks)}" for each in view.secrets if each.remarks]
     found += [

@@ -11,12 +11,16 @@ from rotator.shoot import Shoot
 
 
 class Charge(msgspec.Struct, frozen=True, kw_only=True):
-    """A service account that the configuration lets us touch, with its policy and the base of all names."""
+    """A service account that the configuration lets us touch, with its policy and the base of all names.
+
+    `installation`: the mark on all that we write; empty where nobody has to tell ours from another one's.
+    """
 
     email: Email
     project: str
     base: str
     policy: Policy
+    installation: str = ""
 
 
 class KeyView(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,13 +34,14 @@ class KeyView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SecretView(msgspec.Struct, frozen=True, kw_only=True):
-    """One Secret of an account; `remarks`: what adoption should know."""
+    """One Secret of an account; `remarks`: what adoption should know; `kept`: why a retirement may not delete it."""
 
     ref: SecretRef
     public_key: PublicKey
     ours: bool
     remarks: tuple[str, ...]
     shoots: tuple[str, ...]
+    kept: str = ""
 
 
 class ShootView(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +76,12 @@ class CredentialView(msgspec.Struct, frozen=True, kw_only=True):
     partial: bool = False
     blocked: tuple[str, ...] = ()
     unproved: tuple[str, ...] = ()
+
+    @property
+    def will_block(self) -> tuple[str, ...]:
+        """Where the retirement of the keys in use will wait for a person, and what he may do before."""
+        never = {each.key.public_key for each in self.keys if each.role == "unmanaged"}
+        return tuple(f"Secret {one.ref} {one.kept}" for one in self.secrets if one.kept and one.public_key not in never)
 
     def role(self, key: KeyView) -> str:
         """The key's role as far as it may be said: what nobody seems to use may be in use where nobody could look."""

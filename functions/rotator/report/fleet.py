@@ -122,6 +122,7 @@ def _credential(view: CredentialView) -> Tree:
                 "public_key": one.public_key,
                 "ours": one.ours,
                 "remarks": list(one.remarks),
+                "kept": one.kept or None,
                 "shoots": list(one.shoots),
             }
             for one in view.secrets

@@ -7,6 +7,9 @@ from rotator.report import form
 from rotator.report.form import Row
 from rotator.report.plan import Fate, Plan
 
+MOST = 4
+"""So many Secrets that are in the way are told one by one."""
+
 FATES = ("WAVE", "SHOOT", "WHAT", "WHY")
 DATES = ("STEP", "EARLIEST, BEGUN NOW", "LATEST, BY MAX_AGE", "NOTE")
 
@@ -25,6 +28,9 @@ def summary(plan: Plan) -> tuple[str, ...]:
         + (f"; {plan.count('skipped')} skipped" if plan.count("skipped") else ""),
         f"retires {counted(len(plan.replaces), 'key')}: deletes its Secrets, disables it, deletes it",
     ]
+    lines += [f"        which will wait for a person: {each}" for each in plan.will_block[:MOST]]
+    if plan.will_block[MOST:]:
+        lines.append(f"        and {len(plan.will_block) - MOST} Secrets more: rotator discover {plan.credential}")
     return tuple(lines)
 
 

@@ -46,7 +46,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """A rotation that nobody has ordered yet. `unfinished`: the one that is under way instead, if there is one.
 
     `keys_unread`: why IAM's list is not known; then neither is what is replaced, nor since when. `partial`: not all of the
-    scope was read, so every count is the least.
+    scope was read, so every count is the least. `will_block`: where the retirement will wait for a person.
     """
 
     credential: Email
@@ -62,6 +62,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     in_the_way: tuple[str, ...]
     keys_unread: str = ""
     partial: bool = False
+    will_block: tuple[str, ...] = ()
 
     def count(self, what: str) -> int:
         """How many Shoots have this fate."""
@@ -97,6 +98,7 @@ def make(view: CredentialView, records: Sequence[Record], now: datetime) -> Plan
         in_the_way=view.hindrances,
         keys_unread=view.unlisted,
         partial=view.partial,
+        will_block=view.will_block,
     )
 
 
@@ -211,6 +213,7 @@ def tree(plans: Sequence[Plan], inventory: Inventory) -> Tree:
                 "in_the_way": list(one.in_the_way),
                 "keys_unread": one.keys_unread or None,
                 "partial": one.partial,
+                "will_block": list(one.will_block),
             }
             for one in plans
         ],
