@@ -58,7 +58,7 @@ def _look(wired: Wired, word: str | None) -> Inventory:
 
 def _say_faults(desk: Desk, found: Inventory) -> None:
     for line in found.faults:
-        desk.say(line)
+        desk.say(line.replace("; tried again later", ""))  # not by us
 
 
 def _warn(desk: Desk, found: Inventory) -> None:
