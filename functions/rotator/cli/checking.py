@@ -87,6 +87,11 @@ def _rights(
     seen = needs.look(settings.installation, neighbours.charges, records, gardens, neighbours.places)
     hosts |= set(seen.upstreams)
     yield from checkup.gardens(needs.narrow(seen, ahead=1), gardens)
+    silent = [place for place in neighbours.places if place.garden not in gardens]
+    for one in needs.wide(silent, neighbours.charges):
+        what = f"{len(one.needs)} permissions"
+        why = f"not asked: Garden {one.place.garden} could not be reached"
+        yield Line(part="garden", subject=str(one.place), what=what, status="unknown", why=why)
 
 
 def tree(lines: list[Line]) -> form.Tree:
