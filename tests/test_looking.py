@@ -3,6 +3,8 @@
 import re
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,13 +18,19 @@ QUICK = {"poll": "1s", "request": "1s", "propagation": "2s", "soak": "2h", "idle
 LIST = "iam.serviceAccountKeys.list"
 
 
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Cloud]:
-    with landscape.cloud() as running:
-        for garden in running.gardens.values():
+@contextmanager
+def running() -> Iterator[Cloud]:
+    with landscape.cloud() as made:
+        for garden in made.gardens.values():
             for namespace, name in garden.names(SHOOTS):
                 garden.behave(namespace, name, start_delay=0.0, duration=0.0)
-        yield running
+        yield made
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Cloud]:
+    with running() as cloud:
+        yield cloud
 
 
 @pytest.fixture
@@ -122,3 +130,28 @@ def test_a_retirement_that_must_block_is_told_before_anything_begins(cli: Cli) -
         assert "kubectl -n garden-search delete secret artifact-registry" in text
         assert "set adopt = true" in text
     assert len(cli("plan", "puller", "-o", "json").tree["plans"][0]["will_block"]) == 3
+
+
+# --- counting ---
+
+
+def test_a_shoot_without_a_credential_has_none_whomever_one_asks_about(cli: Cli) -> None:
+    counted = "1 Shoot without a credential of a registry cache"
+
+    assert counted in cli("discover").out
+    assert counted in cli("discover", "builds").out
+
+
+def test_a_key_that_we_uploaded_is_as_old_as_our_books_say(tmp_path: Path) -> None:
+    """Its certificate begins two minutes before the upload; a key of a minute showed as three minutes old."""
+    with running() as cloud:
+        cli = Cli(cloud.write_config(tmp_path / "etc", waits=QUICK), tmp_path / "state.db")
+        before = cloud.clock.now()
+        garden, namespace, name = landscape.CONFINED
+        cloud.gardens[garden].edit(namespace, name, {"maintenance": {"confineSpecUpdateRollout": False}})
+        assert cli("rotate", "puller").code == 0
+        (found,) = cli("discover", "puller", "-o", "json").tree["credentials"]
+        (wanted,) = (key for key in found["keys"] if key["role"] == "wanted")
+
+        assert datetime.fromisoformat(wanted["made_at"]) >= before - timedelta(seconds=2)
+        assert row(cli("discover", "puller").out, wanted["id"][:8])[3].endswith("s")

@@ -41,7 +41,7 @@ def take(
         _credential(email, charge_of.get(email), [r for r in records if r.order.credential == email], survey, world, now)
         for email in chosen
     )
-    using = {shoot.shoot.ref for view in views for shoot in view.shoots}
+    using = {shoot.ref for email in emails for shoot in survey.users(email)}
     return Inventory(
         at=now, credentials=views, idle_shoots=sum(1 for s in survey.shoots if s.ref not in using), unread=survey.unread
     )
@@ -71,6 +71,7 @@ def _credential(
             role=role_of(key, in_use, records),
             secrets=tuple(view.ref for view in secrets if view.public_key == key.public_key),
             shoots=sum(1 for shoot in shoots if key.public_key in shoot.keys),
+            made_at=_made_at(key, records),
             starts_at=charge.policy.starts_at(key.made_at, key.expires_at) if charge and key.public_key in in_use else None,
         )
         for key in sorted(keys, key=lambda key: key.made_at)
@@ -92,6 +93,14 @@ def _credential(
         unproved=tuple(record.id for record in records if isinstance(record.state, Minted) and record.rest is not None),
     )
     return msgspec.structs.replace(view, hindrances=_hindrances(view, now))
+
+
+def _made_at(key: AccountKey, records: Sequence[Record]) -> datetime:
+    """When we minted it; of another one's key what IAM says."""
+    for record, order in books.rotations(records):
+        if order.to is None and books.key_of(record) == key.public_key:
+            return next((entry.at for entry in record.evidence if entry.what.endswith("-> Minted")), key.made_at)
+    return key.made_at
 
 
 def role_of(key: AccountKey, in_use: Sequence[PublicKey], records: Sequence[Record]) -> str:

@@ -24,13 +24,17 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeyView(msgspec.Struct, frozen=True, kw_only=True):
-    """One key of an account. `role`: in use, wanted, claimed, retiring, orphaned, unmanaged, or unused."""
+    """One key of an account. `role`: in use, wanted, claimed, retiring, orphaned, unmanaged, or unused.
+
+    `made_at`: by our books, where they know; IAM tells when a certificate begins, and ours begin before they are uploaded.
+    """
 
     key: AccountKey
     role: str
     secrets: tuple[SecretRef, ...]
     shoots: int
     starts_at: datetime | None
+    made_at: datetime | None = None
 
 
 class SecretView(msgspec.Struct, frozen=True, kw_only=True):
