@@ -7,6 +7,7 @@ import msgspec
 
 from rotator.cli import ERROR, FINE, PENDING
 from rotator.cli.desk import Desk
+from rotator.cli.patience import Patience
 from rotator.report import fleet, form, outline
 from rotator.report import plan as plans
 from rotator.view import CredentialView, Inventory
@@ -16,6 +17,7 @@ from rotator.wiring import Wired
 def discover(asked: argparse.Namespace, desk: Desk) -> int:
     """What is out there was shown."""
     with desk.opened() as wired:
+        wired.telemetry = Patience(desk)
         found = _look(wired, asked.credential)
     _say_faults(desk, found)
     if desk.json:
@@ -28,6 +30,7 @@ def discover(asked: argparse.Namespace, desk: Desk) -> int:
 def plan(asked: argparse.Namespace, desk: Desk) -> int:
     """What rotations would do was shown; nothing changed."""
     with desk.opened() as wired:
+        wired.telemetry = Patience(desk)
         found = _look(wired, asked.credential)
         records, unreadable = wired.service.records()
     made = [one for view in found.credentials if (one := plans.make(view, records, found.at)) is not None]
