@@ -1,15 +1,19 @@
 """What `discover` and `plan` say when something cannot be read, stands in the way, or is under way."""
 
 import re
+import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
 
-from cli_runner import Cli
+from cli_runner import ROOT, Cli
 from sandbox import landscape
 from sandbox.cloud import USER, Cloud
 from sandbox.garden.kind import SHOOTS
@@ -90,11 +94,15 @@ def test_a_discovery_without_the_list_of_keys_counts_none(cli: Cli, cloud: Cloud
 
 
 def test_what_a_dead_garden_hides_is_said_ahead_of_the_plan(cli: Cli) -> None:
-    close(cli, "canary")
+    address = close(cli, "canary")
     ran = cli("plan", "puller")
 
     assert ran.code == 1
     assert ran.out.startswith("INCOMPLETE: ")
+    assert ran.err.split("\n")[0] == "rotator: waiting for Garden canary ..."
+    assert ran.err.count("waiting for") == 1
+    assert f"no answer from http://{address}: connection refused" in ran.err
+    assert "tried again" not in ran.err
     assert "writes  2+ Secrets" in ran.out
     assert "moves   6+ Shoots in 3+ waves" in ran.out
 
@@ -155,3 +163,40 @@ def test_a_key_that_we_uploaded_is_as_old_as_our_books_say(tmp_path: Path) -> No
 
         assert datetime.fromisoformat(wanted["made_at"]) >= before - timedelta(seconds=2)
         assert row(cli("discover", "puller").out, wanted["id"][:8])[3].endswith("s")
+
+
+def test_the_doctor_says_which_garden_it_waits_for_and_what_it_could_not_ask(cli: Cli) -> None:
+    close(cli, "live")
+    ran = cli("doctor")
+
+    assert ran.code == 1
+    assert ran.err.split("\n")[0] == "rotator: waiting for Garden live ..."
+    assert ran.out.count("not asked: Garden live could not be reached") == 2
+    assert "3 could not be asked" in ran.err
+
+
+# --- words ---
+
+
+def test_what_is_odd_about_many_secrets_is_said_once_and_whether_it_matters(cli: Cli) -> None:
+    out = cli("discover").out
+
+    assert out.count("pretty-printed, not one line: does no harm") <= 3
+    assert "Secrets canary/garden-lab/ar-credentials, live/garden-payments/ar-credentials, live/garden-search/" in out
+
+
+def test_the_sandbox_lists_every_command_of_the_readme_in_columns(tmp_path: Path) -> None:
+    ran = subprocess.Popen(
+        [sys.executable, "-m", "sandbox", str(tmp_path)], stdout=subprocess.PIPE, text=True, cwd=ROOT / "tests"
+    )
+    assert ran.stdout is not None
+    said = list(takewhile(lambda line: not line.startswith("Ctrl-C"), ran.stdout))
+    ran.send_signal(signal.SIGINT)
+    ran.communicate(timeout=30)
+    readme = (ROOT / "README.md").read_text().split("### On the real")[0]
+    found = [re.fullmatch(r"(  curl \S.*? {2,})(\S.*)\n", line) for line in said]
+    columns = [line[1] for line in found if line]
+
+    assert set(re.findall(r"^rotator (\w+)", readme, flags=re.MULTILINE)) <= set(re.findall(r"  rotator (\w+)", "".join(said)))
+    assert len(columns) == 4
+    assert len(set(map(len, columns))) == 1

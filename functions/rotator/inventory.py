@@ -9,12 +9,15 @@ from rotator import books, owner
 from rotator.errors import Absent, RotatorError
 from rotator.key import KEY_LIMIT, AccountKey, Email, PublicKey, short
 from rotator.record import Place, Record, RetirementOrder
-from rotator.secret import HeldSecret
+from rotator.secret import USERNAME_BASE64, HeldSecret
 from rotator.shoot import Shoot, why_not_movable, why_not_settled
 from rotator.states import Minted
 from rotator.survey import Survey, look_around
 from rotator.view import Charge, CredentialView, Inventory, KeyView, SecretView, ShootView
 from rotator.world import World
+
+HARMLESS = ("pretty-printed, not one line", "base64 of JSON", f"its username is {USERNAME_BASE64}", "names no key id")
+"""How remarks end that are of a form which caches and we understand."""
 
 
 def take(
@@ -185,7 +188,7 @@ def _hindrances(view: CredentialView, now: datetime) -> tuple[str, ...]:
     found = [view.unlisted] if view.unlisted else []
     found += [f"the retirement of its key will wait for a person: {each}" for each in view.will_block]
     known = {each.key.public_key for each in keys}
-    found += [f"Secret {each.ref}: {'; '.join(each.remarks)}" for each in view.secrets if each.remarks]
+    found += _remarks(view)
     found += [
         f"Secret {each.ref} holds key {short(each.public_key)}, which IAM does not list: deleted, or of another account"
         for each in view.secrets
@@ -214,6 +217,19 @@ def _hindrances(view: CredentialView, now: datetime) -> tuple[str, ...]:
     if len(view.in_use) > 1:
         found.append(f"{len(view.in_use)} keys of the account are in use; a rotation replaces all of them")
     return tuple(found)
+
+
+def _remarks(view: CredentialView) -> list[str]:
+    """What is odd, said once of all Secrets of which it is true, and whether it matters."""
+    found: dict[str, list[str]] = {}
+    for one in view.secrets:
+        for remark in one.remarks:
+            found.setdefault(remark, []).append(str(one.ref))
+    return [
+        f"{'Secret' if len(refs) == 1 else 'Secrets'} {', '.join(refs)}: {remark}"
+        + (": does no harm, a rotation writes it anew" if remark.endswith(HARMLESS) else "")
+        for remark, refs in found.items()
+    ]
 
 
 def _kept(view: ShootView, charge: Charge) -> str:
