@@ -5,7 +5,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from itertools import takewhile
@@ -20,6 +21,13 @@ from sandbox.garden.kind import SHOOTS
 
 QUICK = {"poll": "1s", "request": "1s", "propagation": "2s", "soak": "2h", "idle": "1h", "quiet": "2h"}
 LIST = "iam.serviceAccountKeys.list"
+
+
+def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"not within {seconds} s"
+        time.sleep(0.1)
 
 
 @contextmanager
@@ -173,6 +181,24 @@ def test_the_doctor_says_which_garden_it_waits_for_and_what_it_could_not_ask(cli
     assert ran.err.split("\n")[0] == "rotator: waiting for Garden live ..."
     assert ran.out.count("not asked: Garden live could not be reached") == 2
     assert "3 could not be asked" in ran.err
+
+
+def test_a_plan_in_the_middle_of_a_rotation_is_what_that_one_still_does(tmp_path: Path) -> None:
+    """It showed the next rotation instead, with every Shoot moving once more."""
+    with running() as cloud:
+        cli = Cli(cloud.write_config(tmp_path / "etc", waits=QUICK), tmp_path / "state.db")
+        garden, namespace, name = landscape.CONFINED
+        begun = cli.begin("rotate", "puller")
+        until(lambda: "puller-acme-prod-v1" in str(cloud.gardens[garden].shoot(namespace, name)["spec"]))
+        begun.kill()
+        begun.communicate()
+        ran = cli("plan", "puller")
+
+        assert ran.code == 2
+        assert "A rotation is under way: puller-acme-prod-r1." in ran.out
+        assert "still to come: Shoots have moved" in ran.out
+        assert "live/garden-search/crawler moved " in ran.out
+        assert "-v2" not in ran.out
 
 
 # --- words ---

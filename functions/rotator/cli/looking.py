@@ -103,12 +103,18 @@ def _show_hindrances(desk: Desk, view: CredentialView, *, detailed: bool) -> Non
 
 def _show_plan(desk: Desk, one: plans.Plan, now: datetime) -> None:
     desk.title(f"{one.credential}  (mode {one.mode})")
+    if one.unfinished and not one.remaining:
+        desk.write(f"A rotation is proposed, and waits for a person: rotator status {one.credential}")
+    elif one.unfinished:
+        desk.write(f"A rotation is under way: {one.unfinished}. The next one is planned when it has ended.")
+        for line in one.remaining:
+            desk.write(f"  {line}")
+        desk.write(f"All of it: rotator describe {one.unfinished}")
+        return
     if one.due_at is None:
         desk.write(outline.not_due(one))
         return
     begins = form.since(one.due_at, now)
-    if one.unfinished:
-        desk.write(f"a rotation is under way: rotator status {one.unfinished}")
     sooner = ", or sooner" if one.partial and one.due_at > now else ""
     desk.write(f"A rotation is {begins if one.due_at <= now else 'due ' + begins}{sooner}. It would be {one.rotation}, and it")
     for line in outline.summary(one):

@@ -11,8 +11,9 @@ import msgspec
 from rotator import books
 from rotator.key import Email, PublicKey
 from rotator.policy import Policy
-from rotator.record import Record, rotation_id
-from rotator.report import form
+from rotator.record import PROPOSED, Record, rotation_id
+from rotator.report import form, rollout
+from rotator.report import records as standing
 from rotator.report.form import Tree
 from rotator.secret import SecretRef, name
 from rotator.shoot import Shoot
@@ -45,7 +46,7 @@ class Fate(msgspec.Struct, frozen=True, kw_only=True):
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """A rotation that nobody has ordered yet. `unfinished`: the one that is under way instead, if there is one.
 
-    `keys_unread`: why IAM's list is not known; then neither is what is replaced, nor since when. `partial`: not all of the
+    `remaining`: what that one still does; empty for one that was only proposed. `keys_unread`: why IAM's list is not known; then neither is what is replaced, nor since when. `partial`: not all of the
     scope was read, so every count is the least. `will_block`: where the retirement will wait for a person.
     """
 
@@ -63,6 +64,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     keys_unread: str = ""
     partial: bool = False
     will_block: tuple[str, ...] = ()
+    remaining: tuple[str, ...] = ()
 
     def count(self, what: str) -> int:
         """How many Shoots have this fate."""
@@ -83,12 +85,13 @@ def make(view: CredentialView, records: Sequence[Record], now: datetime) -> Plan
     sequence = books.next_sequence(mine, base, (secret.ref.name for secret in view.secrets))
     places = sorted({(one.shoot.ref.garden, one.shoot.ref.namespace) for one in view.shoots})
     starts = [key.starts_at for key in view.keys if key.starts_at is not None]
+    under_way = next((record for record, _ in books.rotations(mine) if record.unfinished), None)
     due_at = min(starts, default=None)
     return Plan(
         credential=view.email,
         mode=policy.mode,
         rotation=rotation_id(base, sequence),
-        unfinished=next((record.id for record, _ in books.rotations(mine) if record.unfinished), ""),
+        unfinished=under_way.id if under_way else "",
         mint=policy.mint,
         due_at=due_at,
         replaces=view.in_use,
@@ -99,7 +102,21 @@ def make(view: CredentialView, records: Sequence[Record], now: datetime) -> Plan
         keys_unread=view.unlisted,
         partial=view.partial,
         will_block=view.will_block,
+        remaining=remaining(view, under_way, now) if under_way else (),
     )
+
+
+def remaining(view: CredentialView, record: Record, now: datetime) -> tuple[str, ...]:
+    """What a rotation that is under way still does, and what it waits for; nothing of one that nobody has let begin."""
+    if record.blocked and record.blocked.code == PROPOSED:
+        return ()
+    lines = [f"still to come: {each.name} ({each.note})" for each in standing.milestones(record, now) if each.done_at is None]
+    found = rollout.stands(view, record)
+    if found:
+        lines.append(f"Shoots: {rollout.counted(found)}")
+        lines += [f"{each.shoot} {each.word}{' ' + each.why if each.why else ''}" for each in found if each.word != "settled"]
+    lines += [f"{'blocked' if record.blocked else 'waits'}: {why}" for why in standing.why(record)]
+    return tuple(lines)
 
 
 def fates(shoots: Sequence[ShootView], policy: Policy, target: str) -> tuple[Fate, ...]:
@@ -194,6 +211,7 @@ def tree(plans: Sequence[Plan], inventory: Inventory) -> Tree:
                 "mode": one.mode,
                 "rotation": one.rotation,
                 "unfinished": one.unfinished or None,
+                "remaining": list(one.remaining),
                 "due_at": form.stamp(one.due_at),
                 "due": one.due_at is not None and one.due_at <= inventory.at,
                 "mint": one.mint,
