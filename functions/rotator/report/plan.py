@@ -46,8 +46,9 @@ class Fate(msgspec.Struct, frozen=True, kw_only=True):
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """A rotation that nobody has ordered yet. `unfinished`: the one that is under way instead, if there is one.
 
-    `remaining`: what that one still does; empty for one that was only proposed. `keys_unread`: why IAM's list is not known; then neither is what is replaced, nor since when. `partial`: not all of the
-    scope was read, so every count is the least. `will_block`: where the retirement will wait for a person.
+    `remaining`: what that one still does; empty for one that was only proposed. `keys_unread`: why IAM's list is not known;
+    then neither is what is replaced, nor since when. `partial`: not all of the scope was read, so every count is the least.
+    `will_block`: where the retirement will wait for a person.
     """
 
     credential: Email
