@@ -245,8 +245,10 @@ def test_an_unreachable_garden_is_named_and_the_others_are_shown(cli: Cli) -> No
     file.write_text(re.sub(r"127\.0\.0\.1:\d+", f"127.0.0.1:{port}", file.read_text()))
     ran = cli("discover")
 
+    waiting, fault, _ = ran.err.split("\n")
     assert ran.code == 1
-    assert "Garden live" in ran.fault
+    assert waiting == "rotator: waiting for Garden live ..."
+    assert "Garden live" in fault
     assert "nightly" in ran.out
     assert "live/" not in ran.out
 

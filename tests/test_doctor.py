@@ -157,6 +157,7 @@ def test_a_broken_part_hides_no_other(doctor: Doctor, cloud: Cloud, tmp_path: Pa
     assert {(line["part"], line["what"], line["status"]) for line in bad(lines)} == {
         ("store", "readable", "unknown"),
         ("garden", "reachable", "unknown"),
+        ("garden", f"{len(permission.GARDEN)} permissions", "unknown"),
         ("garden", "delete secrets", "missing"),
         ("account", "iam.serviceAccountKeys.disable", "missing"),
     }
@@ -172,7 +173,11 @@ def test_a_file_that_is_no_kubeconfig_is_one_line(doctor: Doctor, text: str) -> 
     code, lines = doctor()
 
     assert code == 1
-    assert [(line["subject"], line["what"], line["status"]) for line in bad(lines)] == [("canary", "reachable", "unknown")]
+    assert [(line["subject"], line["what"], line["status"]) for line in bad(lines)] == [
+        ("canary", "reachable", "unknown"),
+        ("canary/garden-lab", f"{len(permission.GARDEN)} permissions", "unknown"),
+    ]
+    assert "not asked" in bad(lines)[1]["why"]
     assert "reading kubeconfig" in bad(lines)[0]["why"]
 
 
@@ -208,7 +213,7 @@ def test_an_account_that_is_not_there_is_told_in_one_line(doctor: Doctor) -> Non
     assert [(line["part"], line["subject"], line["status"]) for line in bad(lines)] == [
         ("account", "mirrror@acme-shared.iam.gserviceaccount.com", "unknown")
     ]
-    assert "there is no such object" in bad(lines)[0]["why"]
+    assert "lacks the right to ask about it, or there is no such object" in bad(lines)[0]["why"]
 
 
 def test_a_project_that_does_not_tell_is_unknown_with_the_command_that_enables_its_api(doctor: Doctor, cloud: Cloud) -> None:

@@ -10,6 +10,7 @@ from rotator.errors import Invalid
 from rotator.key import UNIVERSE
 from rotator.secret import INSTALLATION_LABEL
 from rotator.states import Done, Draining, Gone
+from rotator.wiring import Wired
 from sandbox.garden.kind import SECRETS
 from stories import OLD, V1, V2, begin, blocked, finished, key_states, names, on, policy, retirement_of, told, until
 
@@ -127,6 +128,7 @@ def test_a_secret_of_another_installation_is_moved_from_and_never_deleted() -> N
         h.live.create_secret(NAMESPACE, OLD, password=file, labels={INSTALLATION_LABEL: "somebody-else"})
         h.shoot("app", OLD)
         w = h.wire()
+        foretold = foretelling(h, w)
         h.rotate(w)
         h.clock.advance(3 * 3600)
         retiring = on(h, w, retirement_of(h, w, old))
@@ -134,6 +136,7 @@ def test_a_secret_of_another_installation_is_moved_from_and_never_deleted() -> N
         retiring = on(h, w, retiring)
 
         assert isinstance(retiring.state, Draining)
+        assert "carries the mark of installation somebody-else" in foretold
         assert blocked(retiring).code == "foreign-secret"
         assert "carries the mark of installation somebody-else: delete it there" in told(retiring)
         assert h.live.secret(NAMESPACE, OLD) is not None
@@ -167,6 +170,7 @@ def test_a_secret_that_flux_keeps_is_never_deleted_and_the_owner_is_told_where_t
         old, _ = h.populate(1)
         h.live.patch(SECRETS, NAMESPACE, OLD, {"metadata": {"labels": {"kustomize.toolkit.fluxcd.io/name": "apps"}}})
         w = h.wire()
+        foretold = foretelling(h, w)
         h.rotate(w)
         retiring = retirement_of(h, w, old)
         h.clock.advance(3 * 3600)
@@ -174,12 +178,18 @@ def test_a_secret_that_flux_keeps_is_never_deleted_and_the_owner_is_told_where_t
         h.clock.advance(3 * 3600)
         retiring = on(h, w, retiring)
 
+        assert "belongs to Flux Kustomization apps" in foretold
         assert "belongs to Flux Kustomization apps (label kustomize.toolkit.fluxcd.io/name=apps)" in told(retiring)
         assert "remove it at the source" in told(retiring)
 
         h.live.delete_secret(NAMESPACE, OLD)
         w.service.retry(retiring.id, h.now(), by="jo", why="removed from the kustomization")
         assert isinstance(h.carry(w, retiring.id).state, Gone)
+
+
+def foretelling(h: House, w: Wired) -> str:
+    """What a look before the rotation says of the retirement to come."""
+    return " ".join(w.service.look(h.now()).credentials[0].will_block)
 
 
 def test_a_key_that_iam_does_not_know_is_said_and_replaced() -> None:

@@ -34,6 +34,11 @@ def test_a_garden_that_cannot_be_read_keeps_nobody_else_on_the_old_key_and_joins
         assert isinstance(record.state, Published)
         assert record.attempts == 0
         assert "403" in told(record)
+        assert "rotator waive" not in told(record)
+
+        h.clock.advance(25 * 3600)
+        record = on(h, w, record)
+
         assert f"rotator waive {record.id}" in told(record)
 
         h.faults.remove(fault)

@@ -24,7 +24,7 @@ from parts import (
     shoot,
     version,
 )
-from rotator.record import Blocked, Evidence, Fact, Record, Wait
+from rotator.record import PROPOSED, Blocked, Evidence, Fact, Record, Wait
 from rotator.report import form, history, plan, records, rollout
 from rotator.shoot import Reference, Shoot, why_not_movable, why_not_settled
 from rotator.states import DeletingSecrets, Disabled, Done, Draining, Gone, Published, Withdrawn
@@ -214,3 +214,24 @@ def test_a_roll_out_is_told_shoot_by_shoot() -> None:
     assert {name: one.word for name, one in found.items()} == {"old": "waits", "new": "settled", "late": "moved"}
     assert found["late"].why
     assert rollout.counted(tuple(found.values())) == "1 settled, 1 moved, 1 waits"
+
+
+def test_a_rotation_that_is_only_proposed_is_planned_in_full() -> None:
+    record = msgspec.structs.replace(rotation(1), rest=Blocked(PROPOSED, ("its key is dead",), "rotator retry x"))
+    made = plan.make(view(shoot("one")), [record], NOW)
+
+    assert made is not None
+    assert (made.unfinished, made.remaining, made.count("moves")) == (record.id, (), 1)
+
+
+def test_a_plan_tells_what_the_rotation_under_way_still_does() -> None:
+    record = msgspec.structs.replace(rotation(1, published()), rest=Wait(NOW + MINUTE, ("0 of 1 moved Shoots settled",)))
+    made = plan.make(view(shoot("old", references=(Reference(0, "ar", "hand-made"),))), [record], NOW)
+
+    assert made is not None
+    assert made.unfinished == record.id
+    assert made.remaining[-3:] == (
+        "Shoots: 1 waits",
+        f"{shoot('old').ref} waits for its wave",
+        "waits: 0 of 1 moved Shoots settled",
+    )

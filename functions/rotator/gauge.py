@@ -57,8 +57,8 @@ def read(view: CredentialView, now: datetime) -> Gauge | None:
         safe_until=safe_until,
         keys=len(view.keys),
         dead=sum(1 for key in used if not key.works_at(now)),
-        orphaned=roles.count("orphaned"),
-        unmanaged=roles.count("unmanaged"),
+        orphaned=None if view.partial else roles.count("orphaned"),
+        unmanaged=None if view.partial else roles.count("unmanaged"),
     )
 
 

@@ -42,7 +42,8 @@ class Neighbours:
         self.clock = ServerClock()
         self.places = tuple(Place(garden.name, namespace) for garden in settings.garden for namespace in garden.namespaces)
         self.charges = tuple(
-            Charge(email=Email(a.email), project=a.project, base=a.base, policy=a.policy) for a in settings.account
+            Charge(email=Email(a.email), project=a.project, base=a.base, policy=a.policy, installation=settings.installation)
+            for a in settings.account
         )
         self.staging = {account.email: account.staging_project for account in settings.account}
         self._gardens: dict[str, KubernetesGarden] = {}

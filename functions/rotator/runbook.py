@@ -153,7 +153,7 @@ def tried_in_vain(record: Record, fault: RotatorError, now: datetime) -> Wait | 
         return Blocked("attempts", why, f"rotator retry {record.id}")
     doublings = min(max(record.attempts - 1, 0), 10)  # far past LONGEST_BACKOFF; a timedelta overflows at the 44th
     pause = min(BACKOFF * 2**doublings, LONGEST_BACKOFF)
-    return Wait(now + pause, (f"attempt {record.attempts}: {fault}",))
+    return Wait(now + pause, (f"attempt {max(record.attempts, 1)}: {fault}",))
 
 
 def superseded(record: Record, by: str) -> Superseded:

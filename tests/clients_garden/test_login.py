@@ -1,18 +1,36 @@
 """Tokens, kubeconfigs, and the fence."""
 
+import errno
 import json
+import socket
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from urllib3.connection import HTTPConnection
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    NameResolutionError,
+    NewConnectionError,
+    ProtocolError,
+    ReadTimeoutError,
+)
 
 from garden_neighbour import NS, Neighbour, draft
 from rotator.clients.calls import ServerClock
 from rotator.clients.garden import KubernetesGarden, Login
 from rotator.clients.garden import login as logins
-from rotator.clients.garden.errors import words
+from rotator.clients.garden.errors import silence, words
 from rotator.errors import Permanent, RotatorError, Transient, Unreadable
 from sandbox.garden.kind import SHOOTS
+
+CONNECTION = HTTPConnection("garden")
+
+
+def caused(fault: HTTPError, cause: OSError) -> HTTPError:
+    fault.__cause__ = cause
+    return fault
 
 
 def test_the_fence_is_the_end_of_the_token_that_creates_are_sent_with(garden: Neighbour) -> None:
@@ -124,9 +142,25 @@ def test_a_token_file_is_read_when_a_token_is_needed(garden: Neighbour, tmp_path
 def test_a_garden_that_does_not_answer_is_transient() -> None:
     client = KubernetesGarden("eu", Login.server("http://127.0.0.1:9", None, logins.static("token")), ServerClock())
 
-    with pytest.raises(Transient, match="no answer"):
+    with pytest.raises(Transient, match=r"no answer from http://127\.0\.0\.1:9: connection refused$"):
         client.create_secret(draft())
     client.close()
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (NewConnectionError(CONNECTION, "no"), "no connection"),
+        (caused(NewConnectionError(CONNECTION, "no"), OSError(errno.EHOSTUNREACH, "No route to host")), "no route to it"),
+        (NameResolutionError("garden", CONNECTION, socket.gaierror()), "its name cannot be resolved"),
+        (ConnectTimeoutError("slow"), "no connection in time"),
+        (ReadTimeoutError(None, "/", "slow"), "connected, but nothing came in time"),  # type: ignore[arg-type]  # not looked at
+        (ProtocolError("reset"), "the connection broke off"),
+    ],
+    ids=lambda each: each if isinstance(each, str) else "",
+)
+def test_why_a_garden_does_not_answer_is_said_in_words(fault: HTTPError, said: str) -> None:
+    assert silence(fault) == said
 
 
 def test_an_answer_that_is_not_the_apis_keeps_gates_shut(garden: Neighbour) -> None:

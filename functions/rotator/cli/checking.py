@@ -12,6 +12,7 @@ from rotator import checkup, needs, wiring
 from rotator.checkup import Line
 from rotator.cli import BLOCKED, ERROR, FINE, standing
 from rotator.cli.desk import Desk
+from rotator.cli.patience import Patience
 from rotator.clients.garden import KubernetesGarden
 from rotator.errors import Absent, Invalid, RotatorError
 from rotator.neighbours import Neighbours
@@ -36,7 +37,7 @@ def doctor(asked: argparse.Namespace, desk: Desk) -> int:
         return ERROR
     neighbours = Neighbours(settings)
     try:
-        lines = list(examined(settings, neighbours, desk.bug))
+        lines = list(examined(settings, neighbours, desk.bug, Patience(desk)))
     finally:
         neighbours.close()
     if desk.json:
@@ -53,7 +54,9 @@ def doctor(asked: argparse.Namespace, desk: Desk) -> int:
     return BLOCKED if counts["missing"] else ERROR if counts["unknown"] else FINE
 
 
-def examined(settings: Settings, neighbours: Neighbours, caught: Callable[[Exception], None]) -> Iterator[Line]:
+def examined(
+    settings: Settings, neighbours: Neighbours, caught: Callable[[Exception], None], patience: Patience
+) -> Iterator[Line]:
     """Every line, part by part; a part that fails is a line. `caught` is told of faults of this program."""
     what = f"{form.counted(len(settings.garden), 'Garden')}, {form.counted(len(settings.account), 'account')}"
     yield Line(part="config", subject=str(settings.file), what="valid", status="ok", why=what)
@@ -61,7 +64,9 @@ def examined(settings: Settings, neighbours: Neighbours, caught: Callable[[Excep
     yield from books
     gardens: dict[str, KubernetesGarden] = {}
     for garden in settings.garden:
-        yield checkup.attempted("garden", garden.name, "reachable", _Reaching(neighbours, garden, gardens), _look(garden))
+        yield checkup.attempted(
+            "garden", garden.name, "reachable", _Reaching(neighbours, garden, gardens, patience), _look(garden)
+        )
     hosts: set[str] = set()
     yield from checkup.whole("garden", _rights(settings, neighbours, records or (), gardens, hosts), caught)
     asked = neighbours.asked()
@@ -87,6 +92,11 @@ def _rights(
     seen = needs.look(settings.installation, neighbours.charges, records, gardens, neighbours.places)
     hosts |= set(seen.upstreams)
     yield from checkup.gardens(needs.narrow(seen, ahead=1), gardens)
+    silent = [place for place in neighbours.places if place.garden not in gardens]
+    for one in needs.wide(silent, neighbours.charges):
+        what = f"{len(one.needs)} permissions"
+        why = f"not asked: Garden {one.place.garden} could not be reached"
+        yield Line(part="garden", subject=str(one.place), what=what, status="unknown", why=why)
 
 
 def tree(lines: list[Line]) -> form.Tree:
@@ -102,15 +112,19 @@ def tree(lines: list[Line]) -> form.Tree:
 class _Reaching:
     """Asks a Garden one question, and keeps its client when it answers."""
 
-    def __init__(self, neighbours: Neighbours, settings: GardenSettings, reached: dict[str, KubernetesGarden]) -> None:
+    def __init__(
+        self, neighbours: Neighbours, settings: GardenSettings, reached: dict[str, KubernetesGarden], patience: Patience
+    ) -> None:
         self._neighbours = neighbours
         self._settings = settings
         self._reached = reached
+        self._patience = patience
 
     def __call__(self) -> str:
         """Who we are and how long our login is good. Raises: RotatorError."""
         garden = self._neighbours.garden(self._settings)
-        garden.may(GARDEN[0], self._settings.namespaces[0])
+        with self._patience.waiting(self._settings.name):
+            garden.may(GARDEN[0], self._settings.namespaces[0])
         self._reached[self._settings.name] = garden
         with contextlib.suppress(Absent):  # an old API server tells nobody who he is
             who, end = garden.who(), garden.fence()

@@ -106,7 +106,7 @@ def _attempt(resource: Resource, name: str = "", code: str = "google-answer") ->
     right = permission.google(name) if name else permission.on_resource(resource.kind)[0]
     return Attempt(
         what=f"asking about {resource.kind} {resource.name} in {resource.project}",
-        permission=name or "every permission on it",
+        permission=name or "the right to ask about it",
         grant=resource.bind(right.role, "MEMBER"),
         forbidden=code,
     )

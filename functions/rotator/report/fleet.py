@@ -21,21 +21,27 @@ def credential_rows(inventory: Inventory) -> tuple[Row, ...]:
         (
             view.email,
             view.charge.policy.mode if view.charge else "not ours",
-            str(len(view.keys)),
-            str(len(view.secrets)),
-            str(len(view.shoots)),
+            _keys(view),
+            form.least(len(view.secrets), partial=view.partial),
+            form.least(len(view.shoots), partial=view.partial),
             begins(view, inventory.at),
         )
         for view in inventory.credentials
     )
 
 
+def _keys(view: CredentialView) -> str:
+    """How many; "?" for those that IAM did not show, "-" for an account that is not ours to ask about."""
+    return str(len(view.keys)) if view.listed else "?" if view.unlisted else "-"
+
+
 def begins(view: CredentialView, now: datetime) -> str:
-    """When the next rotation has to begin, to keep max_age."""
+    """When the next rotation has to begin, to keep max_age; with what could not be read, it may be sooner."""
     starts = [key.starts_at for key in view.keys if key.starts_at is not None]
+    unsure = bool(view.unlisted) or (view.charge is not None and view.partial)
     if not starts:
-        return "-"
-    return form.since(min(starts), now)
+        return "?" if unsure else "-"
+    return form.since(min(starts), now) + (", or sooner" if unsure and min(starts) > now else "")
 
 
 def key_rows(view: CredentialView, now: datetime) -> tuple[Row, ...]:
@@ -44,12 +50,12 @@ def key_rows(view: CredentialView, now: datetime) -> tuple[Row, ...]:
         (
             short(one.key.id),
             short(one.key.public_key),
-            one.role,
-            form.age(one.key.made_at, now),
+            view.role(one),
+            form.age(one.made_at or one.key.made_at, now),
             form.clock(one.key.expires_at) if one.key.expires_at else "never",
             state_of(one),
-            str(len(one.secrets)),
-            str(one.shoots),
+            form.least(len(one.secrets), partial=view.partial),
+            form.least(one.shoots, partial=view.partial),
         )
         for one in view.keys
     )
@@ -82,7 +88,7 @@ def tree(inventory: Inventory) -> Tree:
         inventory.at,
         credentials=[_credential(view) for view in inventory.credentials],
         shoots_without_credential=inventory.idle_shoots,
-        unread=list(inventory.unread),
+        unread=list(inventory.faults),
     )
 
 
@@ -92,13 +98,15 @@ def _credential(view: CredentialView) -> Tree:
         "mode": view.charge.policy.mode if view.charge else None,
         "upstreams": list(view.upstreams),
         "wanted": view.wanted,
+        "keys_unread": view.unlisted or None,
+        "partial": view.partial,
         "rotation_begins": form.stamp(min((key.starts_at for key in view.keys if key.starts_at), default=None)),
         "keys": [
             {
                 "id": one.key.id,
                 "public_key": one.key.public_key,
-                "role": one.role,
-                "made_at": form.stamp(one.key.made_at),
+                "role": view.role(one),
+                "made_at": form.stamp(one.made_at or one.key.made_at),
                 "expires_at": form.stamp(one.key.expires_at),
                 "origin": one.key.origin,
                 "disabled": one.key.disabled,
@@ -114,6 +122,7 @@ def _credential(view: CredentialView) -> Tree:
                 "public_key": one.public_key,
                 "ours": one.ours,
                 "remarks": list(one.remarks),
+                "kept": one.kept or None,
                 "shoots": list(one.shoots),
             }
             for one in view.secrets

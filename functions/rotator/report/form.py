@@ -56,6 +56,11 @@ def since(at: datetime, now: datetime) -> str:
     return f"{day} (in {age(now, at)})" if at > now else f"due since {day}"
 
 
-def counted(number: int, noun: str) -> str:
-    """1 Shoot, 2 Shoots."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def counted(number: int, noun: str, *, partial: bool = False) -> str:
+    """1 Shoot, 2 Shoots; 1+ Shoots where not all could be read."""
+    return f"{least(number, partial=partial)} {noun}" + ("" if number == 1 and not partial else "s")
+
+
+def least(number: int, *, partial: bool) -> str:
+    """A number, marked where not all could be read: 3+."""
+    return f"{number}+" if partial else str(number)

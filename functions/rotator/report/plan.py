@@ -9,11 +9,12 @@ from datetime import datetime, timedelta
 import msgspec
 
 from rotator import books
-from rotator.key import Email, PublicKey, short
+from rotator.key import Email, PublicKey
 from rotator.policy import Policy
-from rotator.record import Record, rotation_id
-from rotator.report import form
-from rotator.report.form import Row, Tree
+from rotator.record import PROPOSED, Record, rotation_id
+from rotator.report import form, rollout
+from rotator.report import records as standing
+from rotator.report.form import Tree
 from rotator.secret import SecretRef, name
 from rotator.shoot import Shoot
 from rotator.view import CredentialView, Inventory, ShootView
@@ -43,7 +44,12 @@ class Fate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """A rotation that nobody has ordered yet. `unfinished`: the one that is under way instead, if there is one."""
+    """A rotation that nobody has ordered yet. `unfinished`: the one that is under way instead, if there is one.
+
+    `remaining`: what that one still does; empty for one that was only proposed. `keys_unread`: why IAM's list is not known;
+    then neither is what is replaced, nor since when. `partial`: not all of the scope was read, so every count is the least.
+    `will_block`: where the retirement will wait for a person.
+    """
 
     credential: Email
     mode: str
@@ -56,6 +62,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     fates: tuple[Fate, ...]
     dates: tuple[Date, ...]
     in_the_way: tuple[str, ...]
+    keys_unread: str = ""
+    partial: bool = False
+    will_block: tuple[str, ...] = ()
+    remaining: tuple[str, ...] = ()
 
     def count(self, what: str) -> int:
         """How many Shoots have this fate."""
@@ -76,12 +86,13 @@ def make(view: CredentialView, records: Sequence[Record], now: datetime) -> Plan
     sequence = books.next_sequence(mine, base, (secret.ref.name for secret in view.secrets))
     places = sorted({(one.shoot.ref.garden, one.shoot.ref.namespace) for one in view.shoots})
     starts = [key.starts_at for key in view.keys if key.starts_at is not None]
+    under_way = next((record for record, _ in books.rotations(mine) if record.unfinished), None)
     due_at = min(starts, default=None)
     return Plan(
         credential=view.email,
         mode=policy.mode,
         rotation=rotation_id(base, sequence),
-        unfinished=next((record.id for record, _ in books.rotations(mine) if record.unfinished), ""),
+        unfinished=under_way.id if under_way else "",
         mint=policy.mint,
         due_at=due_at,
         replaces=view.in_use,
@@ -89,7 +100,24 @@ def make(view: CredentialView, records: Sequence[Record], now: datetime) -> Plan
         fates=fates(view.shoots, policy, name(base, sequence)),
         dates=dates(policy, now, due_at),
         in_the_way=view.hindrances,
+        keys_unread=view.unlisted,
+        partial=view.partial,
+        will_block=view.will_block,
+        remaining=remaining(view, under_way, now) if under_way else (),
     )
+
+
+def remaining(view: CredentialView, record: Record, now: datetime) -> tuple[str, ...]:
+    """What a rotation that is under way still does, and what it waits for; nothing of one that nobody has let begin."""
+    if record.blocked and record.blocked.code == PROPOSED:
+        return ()
+    lines = [f"still to come: {each.name} ({each.note})" for each in standing.milestones(record, now) if each.done_at is None]
+    found = rollout.stands(view, record)
+    if found:
+        lines.append(f"Shoots: {rollout.counted(found)}")
+        lines += [f"{each.shoot} {each.word}{' ' + each.why if each.why else ''}" for each in found if each.word != "settled"]
+    lines += [f"{'blocked' if record.blocked else 'waits'}: {why}" for why in standing.why(record)]
+    return tuple(lines)
 
 
 def fates(shoots: Sequence[ShootView], policy: Policy, target: str) -> tuple[Fate, ...]:
@@ -173,43 +201,6 @@ def dates(policy: Policy, now: datetime, due_at: datetime | None) -> tuple[Date,
     return tuple(Date(step=step, earliest=earliest, latest=last, note=note) for step, earliest, last, note in lines)
 
 
-def summary(plan: Plan) -> tuple[str, ...]:
-    """The plan, counted: a few lines for people."""
-    how = "made here and uploaded" if plan.mint == "upload" else "created by Google"
-    old = ", ".join(map(short, plan.replaces)) or "none in use"
-    lines = [
-        f"mints   1 key, {how}; it replaces {'key' if len(plan.replaces) == 1 else 'keys'} {old}",
-        f"writes  {form.counted(len(plan.secrets), 'Secret')}: {', '.join(map(str, plan.secrets)) or '-'}",
-        f"moves   {form.counted(plan.count('moves') + plan.count('waits'), 'Shoot')} in {form.counted(plan.waves, 'wave')}"
-        + (f"; {plan.count('waits')} of them late" if plan.count("waits") else "")
-        + (f"; {plan.count('handover')} handed over to their owners" if plan.count("handover") else "")
-        + (f"; {plan.count('skipped')} skipped" if plan.count("skipped") else ""),
-        f"retires {form.counted(len(plan.replaces), 'key')}: deletes its Secrets, disables it, deletes it",
-    ]
-    return tuple(lines)
-
-
-FATES = ("WAVE", "SHOOT", "WHAT", "WHY")
-DATES = ("STEP", "EARLIEST, BEGUN NOW", "LATEST, BY MAX_AGE", "NOTE")
-
-
-def fate_rows(plan: Plan) -> tuple[Row, ...]:
-    """One line per Shoot; see FATES."""
-    return tuple((str(fate.wave or "-"), fate.shoot, fate.what, _reasons(fate)) for fate in plan.fates)
-
-
-def _reasons(fate: Fate) -> str:
-    owned = f"owned by {', '.join(fate.owners)}" if fate.owners else ""
-    return "; ".join(each for each in (fate.why, owned) if each)
-
-
-def date_rows(plan: Plan) -> tuple[Row, ...]:
-    """One line per step; see DATES."""
-    return tuple(
-        (one.step, form.clock(one.earliest), form.clock(one.latest) if one.latest else "-", one.note) for one in plan.dates
-    )
-
-
 def tree(plans: Sequence[Plan], inventory: Inventory) -> Tree:
     """The plans for machines."""
     return form.tree(
@@ -221,6 +212,7 @@ def tree(plans: Sequence[Plan], inventory: Inventory) -> Tree:
                 "mode": one.mode,
                 "rotation": one.rotation,
                 "unfinished": one.unfinished or None,
+                "remaining": list(one.remaining),
                 "due_at": form.stamp(one.due_at),
                 "due": one.due_at is not None and one.due_at <= inventory.at,
                 "mint": one.mint,
@@ -238,8 +230,11 @@ def tree(plans: Sequence[Plan], inventory: Inventory) -> Tree:
                     for date in one.dates
                 ],
                 "in_the_way": list(one.in_the_way),
+                "keys_unread": one.keys_unread or None,
+                "partial": one.partial,
+                "will_block": list(one.will_block),
             }
             for one in plans
         ],
-        unread=list(inventory.unread),
+        unread=list(inventory.faults),
     )

@@ -126,9 +126,14 @@ class _Look:
             counts = f"{len(self.moved) - len(pending)} of {len(self.moved)} moved Shoots settled"
             return Wait(again, (counts, *pending[:5], *self.survey.unread, *words), seen)
         if self.survey.unread:
-            advice = f"a namespace that is gone for good: rotator waive {self.record.id} GARDEN/NAMESPACE --reason ..."
-            return Wait(again, (*self.survey.unread, advice, *words), seen)
+            return Wait(again, (*self.survey.unread, *self.way_out(), *words), seen)
         return None
+
+    def way_out(self) -> tuple[str, ...]:
+        """How a person gives up a place; not said while it may just be down: its Shoots would lose their key."""
+        if self.now < self.state.at + self.order.policy.waits.settle:
+            return ()
+        return (f"a namespace that is gone for good: rotator waive {self.record.id} GARDEN/NAMESPACE --reason ...",)
 
     def hope(self, shoot: Shoot) -> str:
         """Why a moved Shoot has not settled, while there is hope: not for ever, and not for one that nobody reconciles."""

@@ -4,6 +4,7 @@ RBAC and admission both say 403; only RBAC says `cannot <verb> resource`. A fail
 absent path all say the same 422 without details (gardener.md section 11). 403 is never taken for "gone".
 """
 
+import errno
 from http import HTTPStatus
 
 import msgspec
@@ -69,8 +70,8 @@ def answered(code: int, body: bytes) -> AnswerError:
     return AnswerError(code, status)
 
 
-def meaning(fault: Exception, request: Request, garden: str) -> RotatorError | None:
-    """What this exception of the driver means for this request; None for a programming error."""
+def meaning(fault: Exception, request: Request, garden: str, address: str) -> RotatorError | None:
+    """What this exception of the driver means for this request; None for a programming error. `address`: of the server."""
     attempt = f"{request} in Garden {garden}"
     match fault:
         case AnswerError():
@@ -84,11 +85,46 @@ def meaning(fault: Exception, request: Request, garden: str) -> RotatorError | N
         case urllib3.exceptions.LocationValueError():
             return None
         case urllib3.exceptions.HTTPError():
-            return Transient(f"{attempt}: no answer ({type(fault).__name__}); tried again later")
+            return Transient(f"{attempt}: no answer from {address}: {silence(fault)}")
         case msgspec.DecodeError():
             return Unreadable(f"{attempt}: its answer cannot be read: {words(str(fault))}")
         case _:
             return None
+
+
+def silence(fault: urllib3.exceptions.HTTPError) -> str:
+    """Why a server has not answered, in the words of people who look after networks."""
+    match fault:
+        case urllib3.exceptions.MaxRetryError(reason=urllib3.exceptions.HTTPError() as reason):
+            return silence(reason)
+        case urllib3.exceptions.NameResolutionError():
+            return "its name cannot be resolved"
+        case urllib3.exceptions.NewConnectionError():
+            return _unconnected(fault.__cause__)
+        case urllib3.exceptions.ConnectTimeoutError():
+            return "no connection in time"
+        case urllib3.exceptions.TimeoutError():
+            return "connected, but nothing came in time"
+        case urllib3.exceptions.ProxyError():
+            return "the proxy does not let us through"
+        case urllib3.exceptions.SSLError():
+            return "TLS failed"
+        case urllib3.exceptions.ProtocolError():
+            return "the connection broke off"
+        case _:
+            return type(fault).__name__
+
+
+def _unconnected(cause: BaseException | None) -> str:
+    match cause:
+        case ConnectionRefusedError():
+            return "connection refused"
+        case OSError(errno=errno.EHOSTUNREACH | errno.ENETUNREACH):
+            return "no route to it"
+        case OSError(strerror=str(said)):
+            return said.lower()
+        case _:
+            return "no connection"
 
 
 def _answer(fault: AnswerError, request: Request, garden: str, attempt: str) -> RotatorError:
@@ -120,9 +156,9 @@ def _answer(fault: AnswerError, request: Request, garden: str, attempt: str) -> 
             which = "; which one: rotator doctor" if UNREADABLE in fault.status.message else ""
             return Denied(f"{attempt}: {code}: {text}{which}")
         case HTTPStatus.TOO_MANY_REQUESTS:
-            return Transient(f"{attempt}: 429, the server asks for fewer requests; tried again later")
+            return Transient(f"{attempt}: 429, the server asks for fewer requests")
         case code if code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            return Transient(f"{attempt}: {code}: {text}; tried again later")
+            return Transient(f"{attempt}: {code}: {text}")
         case code:
             return Permanent(f"{attempt}: unexpected answer {code} {fault.status.reason}: {text}", code="garden-answer")
 

@@ -37,9 +37,7 @@ def collect(transport: Transport, request: Request, take: Take[T]) -> tuple[T, .
             return tuple(_round(transport, request, take))
         except ExpiredError:
             continue
-    raise Transient(
-        f"{request} in Garden {transport.garden}: the list expired {ROUNDS} times while it was read; tried again later"
-    )
+    raise Transient(f"{request} in Garden {transport.garden}: the list expired {ROUNDS} times while it was read")
 
 
 def _round(transport: Transport, request: Request, take: Take[T]) -> list[T]:

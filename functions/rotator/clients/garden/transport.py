@@ -78,7 +78,7 @@ class Transport:
 
     def _reader(self, request: Request) -> calls.Reader:
         def read(fault: Exception) -> RotatorError | None:
-            return errors.meaning(fault, request, self.garden)
+            return errors.meaning(fault, request, self.garden, self._host)
 
         return read
 
