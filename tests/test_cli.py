@@ -69,7 +69,7 @@ def test_a_rotation_from_discovery_to_the_end_of_the_old_key(cli: Cli, cloud: Cl
     cloud.gardens[garden].maintenance(namespace, name)
     out, err = running.communicate(timeout=60)
     cli.said += [out, err]
-    assert running.returncode == 0, err
+    assert running.returncode == 2, err
     assert "8 Shoots moved" in err
     assert "live/garden-search/crawler settled" in err
     assert not [pull for pull in cloud.pull_everywhere() if pull.fault]
@@ -110,7 +110,7 @@ def test_a_killed_rotation_goes_on_at_once(cli: Cli, cloud: Cloud) -> None:
 
     done = cli("rotate", "puller")
 
-    assert done.code == 0, done.err + cli("describe", "puller-acme-prod-r1").out
+    assert done.code == 2, done.err + cli("describe", "puller-acme-prod-r1").out
     assert [one[1] for one in done_rotations(cli)] == ["Done"]
 
 
@@ -140,11 +140,11 @@ def test_the_loop_ends_cleanly_at_sigterm(cli: Cli) -> None:
 def test_the_way_back(cli: Cli, cloud: Cloud) -> None:
     old = next(key for key in cli("discover", "-o", "json").tree["credentials"][2]["keys"] if key["role"] == "in use")
     cloud.gardens["live"].edit(landscape.SEARCH, "crawler", {"maintenance": {"confineSpecUpdateRollout": False}})
-    assert cli("rotate", "puller").code == 0
+    assert cli("rotate", "puller").code == 2
 
     back = cli("rotate", "puller", "--to", old["id"][:10], "-o", "json")
 
-    assert back.code == 0, back.err
+    assert back.code == 2, back.err
     assert back.tree["credentials"][0]["live"]["public_key"] == old["public_key"]
 
 

@@ -5,7 +5,9 @@ import threading
 import time
 from datetime import datetime, timedelta
 
+from rotator.cli import FINE
 from rotator.cli.desk import Desk
+from rotator.cli.ordering import ordered
 from rotator.cli.progress import Watcher, watching
 from rotator.cli.running import stoppable
 from rotator.cli.telling import code_of, show
@@ -34,13 +36,9 @@ def rotate(asked: argparse.Namespace, desk: Desk) -> int:
         service = wired.service
         credential = service.credential(asked.credential)
         wired.hear()
-        why = asked.reason or "a person asked for it"
-        begun = service.rotate(credential, wired.clock.now(), by=desk.by, why=why, to=asked.to, new=asked.new)
-        laps = PatientLaps(wired.clock.now, time.sleep, stop, patience=PATIENCE if asked.until_waiting else None)
-        with watching(desk) as watcher:
-            record = follow(wired, begun.id, laps, watcher, stop)
-        if isinstance(record.state, Done):
-            service.tick(wired.clock.now(), credential)
+        record, nothing = ordered(asked, desk, wired, credential)
+        if not nothing:
+            record = _carried(asked, desk, wired, record, stop)
         every, unreadable = service.records(credential)
         retirements = [one for one in every if isinstance(one.order, RetirementOrder) and one.unfinished]
         only = {record.id, *(one.id for one in retirements)}
@@ -49,8 +47,21 @@ def rotate(asked: argparse.Namespace, desk: Desk) -> int:
         desk.tree(history.status_tree(every, unreadable, suspensions, now, only=only))
     else:
         show(desk, every, suspensions, now, only=only)
+    if nothing:
+        desk.say(nothing)
+        return FINE
     _conclude(desk, record, retirements, now)
-    return code_of([record])
+    return code_of([record, *retirements])
+
+
+def _carried(asked: argparse.Namespace, desk: Desk, wired: Wired, begun: Record, stop: threading.Event) -> Record:
+    """The rotation has gone as far as it could, and what it made due has begun."""
+    laps = PatientLaps(wired.clock.now, time.sleep, stop, patience=PATIENCE if asked.until_waiting else None)
+    with watching(desk) as watcher:
+        record = follow(wired, begun.id, laps, watcher, stop)
+    if isinstance(record.state, Done):
+        wired.service.tick(wired.clock.now(), record.order.credential)
+    return record
 
 
 def follow(wired: Wired, record_id: str, laps: PatientLaps, watcher: Watcher, stop: threading.Event) -> Record:
