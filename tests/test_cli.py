@@ -128,7 +128,7 @@ def test_an_interrupted_rotation_says_how_to_go_on(cli: Cli, cloud: Cloud) -> No
 def test_the_loop_ends_cleanly_at_sigterm(cli: Cli) -> None:
     running = cli.begin("run")
     assert running.stderr is not None
-    assert "running" in running.stderr.readline()
+    assert re.match(r"2\d{3}-\d\d-\d\dT\d\d:\d\d:\d\dZ rotator: running", running.stderr.readline())
     time.sleep(1)
     running.send_signal(signal.SIGTERM)
     _, err = running.communicate(timeout=30)
@@ -192,7 +192,7 @@ def test_suspension_holds_everything_until_it_is_resumed(cli: Cli) -> None:
 
 
 def test_usage_faults_end_with_one_not_with_work_pending(cli: Cli) -> None:
-    for words in (["nonsense"], ["rotate"], ["suspend"], []):
+    for words in (["nonsense"], ["rotate"], ["suspend", "--nonsense"], []):
         ran = cli(*words)
         assert (ran.code, ran.out) == (1, ""), words
         assert "--help" in ran.fault
@@ -203,6 +203,8 @@ def test_usage_faults_end_with_one_not_with_work_pending(cli: Cli) -> None:
     [
         (["plan", "nobody@nowhere"], "credential nobody@nowhere"),
         (["status", "nobody"], "credential nobody"),
+        (["status", "puller-acme-prod-r9"], "record puller-acme-prod-r9: there is none of this id"),
+        (["status", "--bogus"], "see: rotator status --help"),
         (["rotate", "acme"], "it could be"),
         (["rotate", "mirror"], 'its mode is "observe"'),
         (["rotate", "puller", "--to", "ffff"], "no key of that name"),
@@ -220,11 +222,24 @@ def test_what_is_not_there_is_said_in_one_line(cli: Cli, words: list[str], said:
     assert said in ran.fault
 
 
-def test_a_missing_configuration_shows_an_example(cli: Cli, tmp_path: Path) -> None:
+def test_a_file_that_was_named_and_is_not_there_is_one_line(cli: Cli, tmp_path: Path) -> None:
     ran = cli("status", ROTATOR_CONFIG=str(tmp_path / "none.toml"))
+    assert (ran.code, "none.toml, which ROTATOR_CONFIG names" in ran.fault) == (1, True)
 
-    assert ran.code == 1
-    assert "none.toml" in ran.err.split("\n")[0]
+    ran = cli("--config", str(tmp_path / "none.toml"), "status")
+    assert (ran.code, "none.toml, which --config names" in ran.fault) == (1, True)
+
+    ran = cli("status", ROTATOR_STATE=str(tmp_path / "away" / "x.db"))
+    assert (ran.code, f"there is no folder {tmp_path / 'away'}" in ran.fault) == (1, True)
+    assert not (tmp_path / "away").exists()
+
+
+def test_what_comes_next_is_another_command(cli: Cli, tmp_path: Path) -> None:
+    """Not the very one that failed, and no retry where there is no record."""
+    broken = tmp_path / "broken.db"
+    broken.write_text("this is no database, but it is long enough to be read as one" * 100)
+    assert "next: rotator doctor" in cli("status", ROTATOR_STATE=str(broken)).err
+    assert "next:" not in cli("rbac", "live", "--kubeconfig", "/nope").err
 
 
 def test_all_faults_of_a_configuration_are_told_at_once(cli: Cli, tmp_path: Path) -> None:
@@ -280,7 +295,10 @@ def test_help_tells_examples_and_exit_codes(cli: Cli) -> None:
     assert "exit codes:" in ran.out
     assert max(map(len, ran.out.split("\n"))) <= 120
     for command in re.findall(r"^    (\w+)  ", ran.out, flags=re.MULTILINE):
-        assert cli(command, "--help").code == 0
+        told = cli(command, "--help")
+        assert told.code == 0
+        assert max(map(len, told.out.split("\n"))) <= 120
+        assert "\\" not in told.out or "  --image" in told.out
 
 
 def test_every_code_of_blocked_is_explained(cli: Cli) -> None:
@@ -292,6 +310,7 @@ def test_every_code_of_blocked_is_explained(cli: Cli) -> None:
     assert cli("explain", "failure-budget").out.strip() == codes.CODES["failure-budget"]
     assert len(cli("explain").out.strip().split("\n")) == len(codes.CODES) + 1
     assert cli("version").out.startswith("rotator ")
+    assert cli("--version").out == cli("version").out
 
 
 @pytest.mark.parametrize("words", [["--help"], ["status"], ["explain"]], ids=" ".join)

@@ -83,3 +83,49 @@ def test_a_suspended_credential_is_not_rotated(cli: Cli, whom: tuple[str, ...]) 
         assert "UTC: holidays; go on with: rotator resume" in refused.fault
         assert refused.fault.endswith(f"resume {PULLER}" if whom else "resume")
     assert ids(cli) == []
+
+
+# --- 14, 31: suspend, resume ---
+
+
+def test_the_emergency_brake_takes_no_reason_and_says_what_it_replaces(cli: Cli) -> None:
+    assert cli("suspend", "--by", "ann").code == 0
+    assert "no reason given" in cli("status").out
+
+    again = cli("suspend", "--reason", "an incident", "--by", "bob")
+    assert re.search(r"replaces the suspension by ann at 2.* UTC: no reason given", again.err)
+    resumed = cli("resume", "--reason", "it is over")
+    assert (resumed.code, "automation as a whole goes on" in resumed.err, "it is over" in resumed.err) == (0, True, True)
+
+
+def test_what_stays_suspended_is_named(cli: Cli) -> None:
+    cli("suspend", "puller", "--reason", "holidays", "--by", "ann")
+
+    said = cli("resume").err
+
+    assert "automation as a whole was not suspended" in said
+    assert f"still suspended: {PULLER}, by ann: holidays (rotator resume {PULLER})" in said
+
+
+# --- 17, 26: what is there already ---
+
+
+def test_there_is_nothing_to_retry_or_waive_of_what_runs_or_is_finished(cli: Cli, cloud: Cloud) -> None:
+    cloud.google.iam.works_after = 1e6
+    assert cli("rotate", "puller").code == 4
+    superseding = cli("rotate", "puller", "--new", "--until-waiting")
+    assert re.search(
+        r"puller-acme-prod-r2 supersedes puller-acme-prod-r1, which was Minted; its key \w{8} is retired", superseding.err
+    )
+
+    for words in (("retry", FIRST), ("waive", FIRST, "live/garden-payments/fraud", "--reason", "x")):
+        assert f"it is finished (Superseded); see: rotator describe {FIRST}" in cli(*words).fault
+
+
+def test_a_shoot_that_has_settled_is_not_waived(cli: Cli) -> None:
+    assert cli("rotate", "puller").code == 2
+    (retirement,) = (one for one in ids(cli) if "-k" in one)
+
+    assert "it has settled already" in cli("waive", retirement, "live/garden-payments/fraud", "--reason", "x").fault
+    assert cli("run", "--once").code == 2
+    assert "it is not blocked: it looks again by itself at 2" in cli("retry", retirement).fault

@@ -24,6 +24,7 @@ from rotator.record import (
     Record,
     RetirementOrder,
     Waiver,
+    may_be_id,
 )
 from rotator.runbook import CLAIM, Laps, run
 from rotator.shoot import Shoot
@@ -102,6 +103,8 @@ class Service:
         near = exact or [email for email in emails if word in email]
         if len(near) == 1:
             return near[0]
+        if not near and may_be_id(word):
+            raise Invalid((f"record {word}: there is none of this id; see: rotator status",))
         if not near:
             raise Invalid((f"credential {word}: rotator.toml names no such account; see: rotator discover",))
         raise Invalid((f"credential {word}: it could be {', '.join(sorted(near))}; say which",))

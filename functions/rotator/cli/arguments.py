@@ -54,6 +54,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         parents=[_shared(None)],
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument(
+        "--version", dest="command", action="store_const", const=_later("telling:version"), help="show the version"
+    )
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
 
     def command(name: str, function: str, line: str, more: str = "") -> argparse.ArgumentParser:
@@ -146,7 +149,7 @@ missing or a key is left.
 
   gcloud iam service-accounts create throw-away --project acme-test
   rotator probe throw-away@acme-test.iam.gserviceaccount.com --project acme-test
-  rotator probe throw-away@acme-test.iam.gserviceaccount.com --project acme-test --yes --limit \
+  rotator probe throw-away@acme-test.iam.gserviceaccount.com --project acme-test --yes --limit \\
     --image europe-docker.pkg.dev/acme-test/images/app:latest
 """
     one = command("probe", "probing:probe", "try on a throw-away service account what Google really answers", more)
@@ -167,7 +170,8 @@ def _rotating(command: Callable[..., argparse.ArgumentParser]) -> None:
     more = """
 Begins a rotation, or continues the one that is under way, and shows it happen until it ends or blocks. Its mode
 must be "manual" or "automatic". Press Ctrl-C at any time: every step is saved, the same command goes on. When all
-Shoots have moved, the retirement of the old key begins; `rotator run` carries it on."""
+Shoots have moved, the retirement of the old key begins; `rotator run` carries it on. Exit code 2: work is pending, as
+a rule that retirement; 0: nothing is left, or the key is not due yet, and --new begins a rotation all the same."""
     one = command("rotate", "rotating:rotate", "rotate a credential's key now, and watch it", more)
     one.add_argument("credential", metavar="CREDENTIAL")
     one.add_argument("--to", metavar="KEY", help="the way back: rotate to this key (start of its id or public key)")
@@ -189,19 +193,22 @@ def _deciding(command: Callable[..., argparse.ArgumentParser]) -> None:
     _signed(one, "why, for the record's evidence")
     more = """
 The retirement no longer waits for this Shoot. It takes the risk on purpose: if the Shoot still runs the old key, its
-pulls fail once the key is disabled."""
+pulls fail once the key is disabled. GARDEN/NAMESPACE gives up a whole namespace that cannot be read any more."""
     one = command("waive", "deciding:waive", "take responsibility for one Shoot that does not settle", more)
     one.add_argument("id", metavar="ID")
-    one.add_argument("shoot", metavar="GARDEN/NAMESPACE/SHOOT")
+    one.add_argument("shoot", metavar="GARDEN/NAMESPACE[/SHOOT]")
     _signed(one, "why; it stays in the evidence", required=True)
     one = command("reenable", "deciding:reenable", "take a key back that is being disabled, or is disabled")
     one.add_argument("key", metavar="KEY", help="start of its public key or id, or the ID of its retirement")
     _signed(one, "why; it stays in the evidence", required=True)
     one = command("suspend", "deciding:suspend", "stop automation before its next write")
     one.add_argument("credential", nargs="?", metavar="CREDENTIAL", help="only this one; else everything")
-    _signed(one, "why; whoever asks for the status reads it", required=True)
-    one = command("resume", "deciding:resume", "let automation go on")
-    one.add_argument("credential", nargs="?", metavar="CREDENTIAL", help="only this one; else everything")
+    _signed(one, "why; whoever asks for the status reads it")
+    more = "What only one credential was suspended for goes on with `rotator resume CREDENTIAL`."
+    one = command("resume", "deciding:resume", "let automation go on", more)
+    one.add_argument("credential", nargs="?", metavar="CREDENTIAL", help="only this one; else what was suspended as a whole")
+    one.add_argument("--reason", default="", metavar="TEXT", help="why; it is said here, and kept nowhere")
+    one.add_argument("--by", default="", metavar="WHO", help=argparse.SUPPRESS)
 
 
 def _signed(one: argparse.ArgumentParser, why: str, *, required: bool = False) -> None:
