@@ -129,3 +129,18 @@ def test_a_shoot_that_has_settled_is_not_waived(cli: Cli) -> None:
     assert "it has settled already" in cli("waive", retirement, "live/garden-payments/fraud", "--reason", "x").fault
     assert cli("run", "--once").code == 2
     assert "it is not blocked: it looks again by itself at 2" in cli("retry", retirement).fault
+
+
+# --- 21: a long wait ---
+
+
+def test_a_long_wait_says_what_for_and_until_when(cli: Cli, cloud: Cloud) -> None:
+    garden, namespace, name = landscape.CONFINED
+    cloud.gardens[garden].edit(namespace, name, {"maintenance": {"confineSpecUpdateRollout": True}})
+
+    ran = cli("rotate", "puller", "--until-waiting")
+
+    assert ran.code == 2
+    said = [line for line in ran.err.split("\n") if "Ctrl-C is fine" in line]
+    assert len(said) == 1, ran.err
+    assert re.search(r"waits for 1 Shoot to roll out and settle, until 2\d{3}-\d\d-\d\d \d\d:\d\d UTC at most", said[0])

@@ -31,8 +31,19 @@ A CREDENTIAL is a service account: its address, or any part that only one has. C
 folder or in ~/.config/registry-key-rotator, $ROTATOR_CONFIG, or --config. Records: $ROTATOR_STATE."""
 
 
+WIDTH = 118
+"""Of help: what is written by hand is as wide."""
+
 MOST_VERSIONS = 100
 """A Role names every Secret in it; more is a case for --all-secrets."""
+
+
+class Prose(argparse.RawDescriptionHelpFormatter):
+    """Options as wide as the prose above them."""
+
+    def __init__(self, prog: str) -> None:
+        """`prog`: the command."""
+        super().__init__(prog, width=WIDTH)
 
 
 class Parser(argparse.ArgumentParser):
@@ -52,11 +63,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         description=DESCRIPTION,
         epilog=EPILOG,
         parents=[_shared(None)],
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Prose,
     )
-    parser.add_argument(
-        "--version", dest="command", action="store_const", const=_later("telling:version"), help="show the version"
-    )
+    parser.add_argument("--version", action="store_true", help="show the version")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
 
     def command(name: str, function: str, line: str, more: str = "") -> argparse.ArgumentParser:
@@ -65,15 +74,17 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
             help=line,
             description=f"{line[0].upper()}{line[1:]}.\n{more}".rstrip(),
             parents=[shared],
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=Prose,
         )
-        added.set_defaults(command=_later(function))
+        added.set_defaults(command=_later(function), told_by=added)
         return added
 
     _reading(command)
     _rotating(command)
     _deciding(command)
-    asked = parser.parse_args(argv)
+    asked, unknown = parser.parse_known_args(["version", *argv[1:]] if argv[:1] == ["--version"] else argv)
+    if unknown:
+        asked.told_by.error(f"unrecognized arguments: {' '.join(unknown)}")
     asked.output = asked.output or "table"
     return asked
 

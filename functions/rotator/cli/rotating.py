@@ -16,11 +16,15 @@ from rotator.key import short
 from rotator.laps import PatientLaps
 from rotator.record import Record, RetirementOrder, Wait
 from rotator.report import form, history, records, rollout
-from rotator.states import Done, Published, Superseded
+from rotator.report.rollout import Stand
+from rotator.states import Done, Published, Superseded, name_of
 from rotator.wiring import Wired
 
 PATIENCE = timedelta(minutes=1)
 """With --until-waiting: how long nothing may happen."""
+
+QUIET = timedelta(seconds=15)
+"""Nothing has happened for so long: who watches is told what for, once."""
 
 GLANCE = timedelta(seconds=2)
 """Between two looks at the Shoots, which are only for show."""
@@ -64,9 +68,26 @@ def _carried(asked: argparse.Namespace, desk: Desk, wired: Wired, begun: Record,
     return record
 
 
+def patience(record: Record, shoots: tuple[Stand, ...]) -> str:
+    """What a rotation that rests waits for, until when at most, and that nobody has to watch it; empty: it does not rest."""
+    rest, policy = record.rest, record.order.policy
+    if not isinstance(rest, Wait):
+        return ""
+    if isinstance(record.state, Published):
+        left = [one for one in shoots if one.word in {"moved", "waits"}]
+        whom = form.counted(len(left), "Shoot") if left else "Shoots"
+        verb = "to be moved by their owners" if policy.delivery == "handover" else "to roll out and settle"
+        most = form.clock(record.state.at + policy.waits.settle)
+        until = f"{whom} {verb}, until {most} at most (waits.settle), or as long from when the last one moved"
+    else:
+        until = f"{rest.why[0] if rest.why else name_of(record.state)}; it looks again at {form.clock(rest.until)}"
+    return f"{record.id} waits for {until}. Ctrl-C is fine: `rotator run` goes on"
+
+
 def follow(wired: Wired, record_id: str, laps: PatientLaps, watcher: Watcher, stop: threading.Event) -> Record:
     """The record ended, blocked, or waits longer than these laps do; each activation has a world of its own."""
     glance = Glance(wired, watcher)
+    stirred, told = wired.clock.now(), False
     while True:
         laps.renewed()
         moved = False
@@ -74,7 +95,11 @@ def follow(wired: Wired, record_id: str, laps: PatientLaps, watcher: Watcher, st
             moved = True
             if watcher.record(record):
                 laps.stirred()
+                stirred = wired.clock.now()
             glance(record)
+            if not told and wired.clock.now() >= stirred + QUIET and (words := patience(record, glance.stands)):
+                told = True
+                watcher.word(words)
         record = wired.service.record(record_id)
         if not record.unfinished or record.blocked or stop.is_set() or laps.impatient:
             return record
@@ -97,6 +122,7 @@ class Glance:
         self._wired = wired
         self._watcher = watcher
         self._looked: datetime | None = None
+        self.stands: tuple[Stand, ...] = ()
 
     def __call__(self, record: Record) -> None:
         """The watcher knows where the Shoots stand, if enough time has passed, or the rotation has ended."""
@@ -111,7 +137,8 @@ class Glance:
         except RotatorError:
             return  # the step itself will say what is wrong
         for view in found.credentials:
-            self._watcher.shoots(rollout.stands(view, record))
+            self.stands = rollout.stands(view, record)
+            self._watcher.shoots(self.stands)
 
 
 def _tell_holder(wired: Wired, record_id: str, watcher: Watcher, now: datetime) -> None:
