@@ -155,8 +155,8 @@ def _probing(command: Callable[..., argparse.ArgumentParser]) -> None:
 For the first hour on a real project: makes keys on a service account to throw away, looks what IAM, the token endpoint
 and a registry say to them fresh, disabled, enabled and deleted, and compares that with what this program expects. Takes
 minutes, at the slowest an hour. All keys are deleted in the end, also after Ctrl-C. Needs no rotator.toml; with one, an
-account in it is refused, as is any account that has user-managed keys. Exit code 3 when an answer differs, 1 when one is
-missing or a key is left.
+account in it is refused, as is any account that has user-managed keys. Exit code 3 when an answer differs, 1 when one
+is missing or a key is left.
 
   gcloud iam service-accounts create throw-away --project acme-test
   rotator probe throw-away@acme-test.iam.gserviceaccount.com --project acme-test
