@@ -114,7 +114,7 @@ def play(stage: Stage) -> None:
         "# the sandbox lets come as soon as all others have settled"
     )
     stage.window_later()
-    stage.run("rotator rotate puller@acme-prod --reason 'make demo'", 0)
+    stage.run("rotator rotate puller@acme-prod --reason 'make demo'", 2)
     stage.tell("all Shoots have moved, the sleeping one too. Do they pull?")
     stage.pull()
     stage.tell("the old key still works; it is taken away step by step, each behind its gates")

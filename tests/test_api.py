@@ -11,8 +11,10 @@ import pytest
 import rotator
 from api_ground import PULLER, ROOT, Ground, ground, tree
 from framework import door
+from rotator import wiring
 from rotator.doors.openapi import SCHEMAS
 from rotator.doors.routes import ROUTES
+from rotator.record import Blocked
 from sandbox import landscape
 from settings_texts import GOOD
 
@@ -137,10 +139,13 @@ def test_the_trees_are_those_of_the_command_line(here: Ground) -> None:
 
 
 def test_suspending_and_resuming_leave_a_name_and_a_reason(here: Ground) -> None:
-    stopped = here.post("/suspend", credential=PULLER, reason="freeze", headers={"X-Rotator-By": "ann"})
     here.post("/rotations", 201, credential=PULLER, reason="test")
+    stopped = here.post("/suspend", credential=PULLER, reason="freeze", headers={"X-Rotator-By": "ann"})
+    refused = here.post("/rotations", 409, credential=PULLER, reason="test")["detail"]
 
     assert [(one["by"], one["why"]) for one in stopped["suspensions"]] == [("ann", "freeze")]
+    assert "was suspended by ann" in refused
+    assert f"rotator resume {landscape.PULLER}" in refused
     assert here.get(f"/records/{PULLER}-r1")["status"] == "Suspended"
     assert here.post("/suspend", reason="all")["subject"] == "*"
     assert here.post("/resume", credential=PULLER, reason="thaw")["suspended"]
@@ -148,8 +153,21 @@ def test_suspending_and_resuming_leave_a_name_and_a_reason(here: Ground) -> None
     assert "automation.resumed * by bob: thaw" in here.api.said
 
 
+def blocked(here: Ground, record_id: str) -> None:
+    """The record waits for a person."""
+    wired = wiring.open(here.cli.config, here.cli.environment())
+    try:
+        record, now = wired.service.record(record_id), wired.clock.now()
+        rest = Blocked("quota", ("there is no room",), f"rotator retry {record_id}")
+        assert wired.service.ledger.replace(record.resting(rest, now, by="a test"), revision=record.revision)
+    finally:
+        wired.close()
+
+
 def test_retry_and_waive_are_evidence(here: Ground) -> None:
     here.post("/rotations", 201, credential=PULLER, reason="test")
+    assert "it is not blocked" in here.post(f"/records/{PULLER}-r1/retry", 409, reason="go on")["detail"]
+    blocked(here, f"{PULLER}-r1")
     retried = here.post(f"/records/{PULLER}-r1/retry", reason="mended", headers={"X-Rotator-By": "ann"})
     shoot = "live/garden-payments/fraud"
     waived = here.post(f"/records/{PULLER}-r1/waive", shoot=shoot, reason="it is dead", headers={"X-Rotator-By": "ann"})
@@ -157,7 +175,7 @@ def test_retry_and_waive_are_evidence(here: Ground) -> None:
     assert (retried["evidence"][-1]["what"], retried["evidence"][-1]["by"]) == ("retry", "ann")
     assert waived["evidence"][-1]["what"] == f"waived {shoot}"
     assert waived["waivers"][0]["why"] == "it is dead"
-    assert [one["by"] for one in waived["history"]] == ["api", "ann", "ann"]
+    assert [one["by"] for one in waived["history"]] == ["api", "a test", "ann", "ann"]
     here.post(f"/records/{PULLER}-r1/waive", 409, shoot="live/garden-payments/absent", reason="it is dead")
     here.post("/rotations", 201, credential=PULLER, reason="test", new=True)
     assert "it is finished (Superseded)" in here.post(f"/records/{PULLER}-r1/retry", 409, reason="again")["detail"]

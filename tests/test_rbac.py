@@ -1,6 +1,9 @@
 """`rotator rbac`: what it prints is enough for a whole rotation and retirement, and nothing in it is superfluous."""
 
 import json
+import re
+import socket
+import time
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -269,6 +272,10 @@ def test_it_binds_whom_the_command_names_or_a_service_account_to_come(
         (["rbac", "lab"], "there is no Garden lab"),
         (["rbac", "live/garden-lab"], "has no namespace garden-lab"),
         (["rbac", "live", "--kubeconfig", "none.yaml"], "none.yaml"),
+        (["rbac", "--google", "--member", "foo"], "--member foo: it has the form serviceAccount:"),
+        (["rbac", "--google", "--member", 'user:a@b.example"; id; "'], "it has the form serviceAccount:"),
+        (["rbac", "live", "--google"], "GARDEN is for a Garden; with --google say --member"),
+        (["rbac", "live", "--member", "user:ann@acme.example"], "--member is for --google"),
     ],
     ids=lambda words: "-".join(words) if isinstance(words, list) else "",
 )
@@ -278,6 +285,29 @@ def test_bad_input_is_one_line(config: Path, capsys: pytest.CaptureFixture[str],
     out, err = capsys.readouterr()
     assert out == ""
     assert said in err
+
+
+def test_without_a_member_it_is_said_who_is_to_be_put_in(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["rbac", "--google"]) == 0
+    assert "no --member was given: put it in place of serviceAccount:ROTATOR@PROJECT" in capsys.readouterr().err
+
+
+def test_a_garden_that_does_not_answer_is_said_soon(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It takes connections and never says a word: the worst way to be down."""
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        file = config.parent / "kubeconfig-live.yaml"
+        text = file.read_text()
+        file.write_text(re.sub(r"127\.0\.0\.1:\d+", f"127.0.0.1:{deaf.getsockname()[1]}", text))
+        began = time.monotonic()
+        assert main(["rbac", "live"]) == 1
+        took = time.monotonic() - began
+        file.write_text(text)
+
+    out, err = capsys.readouterr()
+    assert took < 12
+    assert out == ""
+    assert err.count("\n") == 1
+    assert "Garden live" in err
 
 
 def test_names_that_cannot_be_read_make_no_half_role(config: Path, cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:

@@ -250,8 +250,10 @@ def test_without_a_file_an_example_is_shown(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_a_file_that_was_named_is_the_only_one_looked_for(tmp_path: Path) -> None:
-    with pytest.raises(Invalid, match=r"^there is no gone\.toml; write one like this"):
+    with pytest.raises(Invalid, match=r"^there is no gone\.toml, which --config names$"):
         load(Path("gone.toml"), {"HOME": str(tmp_path)})
+    with pytest.raises(Invalid, match=r"^there is no away\.toml, which ROTATOR_CONFIG names$"):
+        load(None, {"HOME": str(tmp_path), "ROTATOR_CONFIG": "away.toml"})
 
 
 @pytest.mark.parametrize(

@@ -149,7 +149,7 @@ def test_what_a_person_decides_stops_the_worker_before_its_next_call() -> None:
     with ordered(3) as (lived_in, wired, record_id):
 
         def act() -> None:
-            wired.service.retry(record_id, lived_in.now(), by="jo", why="looked at it")
+            wired.service.waive(record_id, "live/garden-gone", lived_in.now(), by="jo", why="it was given up")
 
         pause = paused(lived_in, wired, record_id, "staging.prepare", act)
 

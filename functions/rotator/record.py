@@ -194,6 +194,11 @@ def saga(record_id: str) -> Literal["rotation", "retirement"]:
     return "rotation" if re.search(r"-r[0-9]+$", record_id) else "retirement"
 
 
+def may_be_id(word: str) -> bool:
+    """It looks like the id of a record."""
+    return re.fullmatch(r".+-(r[0-9]+|k[0-9a-f]{8}-[0-9]+)", word) is not None
+
+
 def encode(record: Record) -> bytes:
     """The stored body: JSON. Plain classes are refused, and private material is one."""
     return msgspec.json.encode(record)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from rotator import books, due, inventory, orders
+from rotator import books, due, inventory, orders, refusals
 from rotator.errors import Invalid, Permanent, Unreadable
 from rotator.guard import Sending
 from rotator.hint import Hint
@@ -24,9 +24,10 @@ from rotator.record import (
     Record,
     RetirementOrder,
     Waiver,
+    may_be_id,
 )
 from rotator.runbook import CLAIM, Laps, run
-from rotator.shoot import ShootRef
+from rotator.shoot import Shoot
 from rotator.states import Disabled, Disabling, Draining, Reenabled, Reenabling, name_of
 from rotator.store import Store, Suspension
 from rotator.view import Charge, Inventory
@@ -102,6 +103,8 @@ class Service:
         near = exact or [email for email in emails if word in email]
         if len(near) == 1:
             return near[0]
+        if not near and may_be_id(word):
+            raise Invalid((f"record {word}: there is none of this id; see: rotator status",))
         if not near:
             raise Invalid((f"credential {word}: rotator.toml names no such account; see: rotator discover",))
         raise Invalid((f"credential {word}: it could be {', '.join(sorted(near))}; say which",))
@@ -113,14 +116,17 @@ class Service:
     ) -> Record:
         """The unfinished rotation of this credential, or the one that begins now.
 
+        `to` the key that it lives on already: the rotation that brought it; with `new` it is gone through once more.
         Again: the same record, until it is finished; `to` another key, or `new`, begins one that supersedes it.
-        Raises: Invalid for a mode or key that does not allow it.
+        Raises: Invalid for a mode or key that does not allow it, and while it is suspended.
         """
         charge = self._charge(credential)
         if charge.policy.mode == "observe":
             raise Invalid(
                 (f'rotating {credential}: its mode is "observe"; set mode = "manual" or "automatic" in rotator.toml',)
             )
+        if stop := refusals.stopped(self.store.suspensions(), credential):
+            raise Invalid((f"rotating {credential}: {stop}",))
         records, _ = self.records(credential)
         target = self._target(credential, to, now) if to else None
         for record, order in reversed(books.rotations(records)):
@@ -129,11 +135,21 @@ class Service:
                 return self.retry(record.id, now, by=by, why=why) if proposed else record
         found = self.look(now, credential)
         view = found.credentials[0]
+        if target and not new and (lives := refusals.living(view, records, now)) and lives.public_key == target:
+            return lives.rotation
         if not view.shoots and not records:
             if found.unread:
                 raise Unreadable(f"rotating {credential}: {'; '.join(found.unread)}")
             raise Invalid((f"rotating {credential}: no Shoot in scope uses it; see: rotator discover",))
         return orders.rotation(self.ledger, self.installation, charge, view, records, now, by=by, why=why, to=target)
+
+    def living(self, credential: Email, now: datetime) -> refusals.Living | None:
+        """The key that this credential lives on, when its newest rotation brought it and it works on; looked at only then."""
+        records, _ = self.records(credential)
+        newest = books.rotations(records)[-1:]
+        if not newest or newest[0][0].unfinished:
+            return None
+        return refusals.living(self.look(now, credential).credentials[0], records, now)
 
     def tick(self, now: datetime, only: Email | None = None, most: int | None = None) -> tuple[tuple[Record, ...], Inventory]:
         """What is due has begun: rotations in automatic mode, retirements in manual and automatic mode. Gives the new records.
@@ -217,13 +233,11 @@ class Service:
     def retry(self, record_id: str, now: datetime, *, by: str, why: str) -> Record:
         """The record goes on from where it rests; a confirmation that it waited for is given.
 
-        Raises: Invalid for a record that is finished.
+        Raises: Invalid for a record that is finished, or that no person is asked about.
         """
         record = self.record(record_id)
-        if not record.unfinished:
-            raise Invalid(
-                (f"retrying {record_id}: it is finished ({name_of(record.state)}); see: rotator describe {record_id}",)
-            )
+        if refused := refusals.of_retry(record):
+            raise Invalid((f"retrying {record_id}: {refused}",))
         confirmed = record.confirmed
         if record.blocked and record.blocked.code.startswith("confirm-"):
             confirmed = (*confirmed, record.blocked.code.removeprefix("confirm-"))
@@ -241,9 +255,11 @@ class Service:
         """The person takes responsibility for one Shoot that has not settled: the record no longer waits for it.
 
         `shoot`: garden/namespace/name; or garden/namespace, for a place that cannot be read any more.
-        Raises: Invalid when there is no such Shoot in scope, or no reason is given.
+        Raises: Invalid for a record that is finished, a Shoot that is not in scope or has settled, or without a reason.
         """
         record = self.record(record_id)
+        if not record.unfinished:
+            raise Invalid((f"waiving {shoot} for {record_id}: {refusals.finished(record)}",))
         if not why:
             raise Invalid((f"waiving {shoot} for {record_id}: say why with --reason; it stays in the evidence",))
         # A waiver answers for a Shoot; a step that waits for a person's yes still waits for it.
@@ -253,10 +269,12 @@ class Service:
             return self._act(
                 msgspec.structs.replace(record, confirmed=given_up, rest=rest), record, now, f"waived {shoot}", by, why
             )
-        found = [ref for ref in self._all_shoots() if str(ref) == shoot]
+        found = [each for each in self._all_shoots() if str(each.ref) == shoot]
         if not found:
             raise Invalid((f"waiving {shoot} for {record_id}: no such Shoot in scope; write it as garden/namespace/name",))
-        waivers = (*record.waivers, Waiver(shoot=found[0], by=by, why=why, at=now))
+        if refused := refusals.of_waiver(record, found[0], self.records(record.order.credential)[0]):
+            raise Invalid((f"waiving {shoot} for {record_id}: {refused}",))
+        waivers = (*record.waivers, Waiver(shoot=found[0].ref, by=by, why=why, at=now))
         return self._act(msgspec.structs.replace(record, waivers=waivers, rest=rest), record, now, f"waived {shoot}", by, why)
 
     def reenable(self, word: str, now: datetime, *, by: str, why: str) -> Record:
@@ -330,6 +348,6 @@ class Service:
         found = "several keys" if keys else "no key"
         raise Invalid((f"rotating {credential} to {word}: {found} of that name; IAM has {known or 'none'}",))
 
-    def _all_shoots(self) -> list[ShootRef]:
+    def _all_shoots(self) -> list[Shoot]:
         world = self._make_world(None)
-        return [shoot.ref for place in self.places for shoot in world.gardens[place.garden].shoots(place.namespace)]
+        return [shoot for place in self.places for shoot in world.gardens[place.garden].shoots(place.namespace)]

@@ -156,7 +156,7 @@ class _File(msgspec.Struct, frozen=True, kw_only=True):
 def load(path: Path | None, environment: Mapping[str, str]) -> Settings:
     """Read the file `path`, or the first that is there: $ROTATOR_CONFIG alone, ./rotator.toml, the user's own.
 
-    Raises: Invalid with all faults, each with its place; without any file, with an example of one.
+    Raises: Invalid with all faults, each with its place; where no file was named and none is there, with an example of one.
     """
     home = Path(environment.get("HOME") or Path.home())
     file, text = _read(path, environment, home)
@@ -214,6 +214,9 @@ def _read(path: Path | None, environment: Mapping[str, str], home: Path) -> tupl
             raise Invalid((f"{file}: is not text in UTF-8 (byte {fault.start})",)) from fault
         except OSError as fault:
             raise Invalid((f"{file}: cannot be read: {fault.strerror}",)) from fault
+    if len(tried) == 1:
+        whence = "--config" if path else "ROTATOR_CONFIG"
+        raise Invalid((f"there is no {tried[0]}, which {whence} names",))
     looked = " and no ".join(map(str, tried))
     raise Invalid((f"there is no {looked}; write one like this:\n\n{EXAMPLE}",))
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from rotator.clients import calls
-from rotator.errors import RotatorError
+from rotator.errors import Invalid, RotatorError
 from rotator.key import Email
 from rotator.ledger import Ledger
 from rotator.neighbours import Neighbours
@@ -212,5 +212,9 @@ def there(settings: Settings) -> bool:
 
 
 def open(config: Path | None, environment: Mapping[str, str], sleep: Callable[[float], None] = time.sleep) -> Wired:  # noqa: A001
-    """The service that this configuration describes. Raises: Invalid."""
-    return Wired(load(config, environment), sleep)
+    """The service that this configuration describes. Raises: Invalid, also for a store in a folder that is not there."""
+    settings, said = load(config, environment), environment.get("ROTATOR_STATE")
+    # Our own folder is made; one that somebody named and that is not there is a slip, or a disk that is not mounted.
+    if said and not settings.deployment.firestore and not settings.store.parent.is_dir():
+        raise Invalid((f"ROTATOR_STATE={said}: there is no folder {settings.store.parent}; make it, or name another file",))
+    return Wired(settings, sleep)

@@ -31,8 +31,19 @@ A CREDENTIAL is a service account: its address, or any part that only one has. C
 folder or in ~/.config/registry-key-rotator, $ROTATOR_CONFIG, or --config. Records: $ROTATOR_STATE."""
 
 
+WIDTH = 118
+"""Of help: what is written by hand is as wide."""
+
 MOST_VERSIONS = 100
 """A Role names every Secret in it; more is a case for --all-secrets."""
+
+
+class Prose(argparse.RawDescriptionHelpFormatter):
+    """Options as wide as the prose above them."""
+
+    def __init__(self, prog: str) -> None:
+        """`prog`: the command."""
+        super().__init__(prog, width=WIDTH)
 
 
 class Parser(argparse.ArgumentParser):
@@ -52,8 +63,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         description=DESCRIPTION,
         epilog=EPILOG,
         parents=[_shared(None)],
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Prose,
     )
+    parser.add_argument("--version", action="store_true", help="show the version")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
 
     def command(name: str, function: str, line: str, more: str = "") -> argparse.ArgumentParser:
@@ -62,15 +74,17 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
             help=line,
             description=f"{line[0].upper()}{line[1:]}.\n{more}".rstrip(),
             parents=[shared],
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=Prose,
         )
-        added.set_defaults(command=_later(function))
+        added.set_defaults(command=_later(function), told_by=added)
         return added
 
     _reading(command)
     _rotating(command)
     _deciding(command)
-    asked = parser.parse_args(argv)
+    asked, unknown = parser.parse_known_args(["version", *argv[1:]] if argv[:1] == ["--version"] else argv)
+    if unknown:
+        asked.told_by.error(f"unrecognized arguments: {' '.join(unknown)}")
     asked.output = asked.output or "table"
     return asked
 
@@ -141,12 +155,12 @@ def _probing(command: Callable[..., argparse.ArgumentParser]) -> None:
 For the first hour on a real project: makes keys on a service account to throw away, looks what IAM, the token endpoint
 and a registry say to them fresh, disabled, enabled and deleted, and compares that with what this program expects. Takes
 minutes, at the slowest an hour. All keys are deleted in the end, also after Ctrl-C. Needs no rotator.toml; with one, an
-account in it is refused, as is any account that has user-managed keys. Exit code 3 when an answer differs, 1 when one is
-missing or a key is left.
+account in it is refused, as is any account that has user-managed keys. Exit code 3 when an answer differs, 1 when one
+is missing or a key is left.
 
   gcloud iam service-accounts create throw-away --project acme-test
   rotator probe throw-away@acme-test.iam.gserviceaccount.com --project acme-test
-  rotator probe throw-away@acme-test.iam.gserviceaccount.com --project acme-test --yes --limit \
+  rotator probe throw-away@acme-test.iam.gserviceaccount.com --project acme-test --yes --limit \\
     --image europe-docker.pkg.dev/acme-test/images/app:latest
 """
     one = command("probe", "probing:probe", "try on a throw-away service account what Google really answers", more)
@@ -167,7 +181,8 @@ def _rotating(command: Callable[..., argparse.ArgumentParser]) -> None:
     more = """
 Begins a rotation, or continues the one that is under way, and shows it happen until it ends or blocks. Its mode
 must be "manual" or "automatic". Press Ctrl-C at any time: every step is saved, the same command goes on. When all
-Shoots have moved, the retirement of the old key begins; `rotator run` carries it on."""
+Shoots have moved, the retirement of the old key begins; `rotator run` carries it on. Exit code 2: work is pending, as
+a rule that retirement; 0: nothing is left, or the key is not due yet, and --new begins a rotation all the same."""
     one = command("rotate", "rotating:rotate", "rotate a credential's key now, and watch it", more)
     one.add_argument("credential", metavar="CREDENTIAL")
     one.add_argument("--to", metavar="KEY", help="the way back: rotate to this key (start of its id or public key)")
@@ -189,19 +204,22 @@ def _deciding(command: Callable[..., argparse.ArgumentParser]) -> None:
     _signed(one, "why, for the record's evidence")
     more = """
 The retirement no longer waits for this Shoot. It takes the risk on purpose: if the Shoot still runs the old key, its
-pulls fail once the key is disabled."""
+pulls fail once the key is disabled. GARDEN/NAMESPACE gives up a whole namespace that cannot be read any more."""
     one = command("waive", "deciding:waive", "take responsibility for one Shoot that does not settle", more)
     one.add_argument("id", metavar="ID")
-    one.add_argument("shoot", metavar="GARDEN/NAMESPACE/SHOOT")
+    one.add_argument("shoot", metavar="GARDEN/NAMESPACE[/SHOOT]")
     _signed(one, "why; it stays in the evidence", required=True)
     one = command("reenable", "deciding:reenable", "take a key back that is being disabled, or is disabled")
     one.add_argument("key", metavar="KEY", help="start of its public key or id, or the ID of its retirement")
     _signed(one, "why; it stays in the evidence", required=True)
     one = command("suspend", "deciding:suspend", "stop automation before its next write")
     one.add_argument("credential", nargs="?", metavar="CREDENTIAL", help="only this one; else everything")
-    _signed(one, "why; whoever asks for the status reads it", required=True)
-    one = command("resume", "deciding:resume", "let automation go on")
-    one.add_argument("credential", nargs="?", metavar="CREDENTIAL", help="only this one; else everything")
+    _signed(one, "why; whoever asks for the status reads it")
+    more = "What only one credential was suspended for goes on with `rotator resume CREDENTIAL`."
+    one = command("resume", "deciding:resume", "let automation go on", more)
+    one.add_argument("credential", nargs="?", metavar="CREDENTIAL", help="only this one; else what was suspended as a whole")
+    one.add_argument("--reason", default="", metavar="TEXT", help="why; it is said here, and kept nowhere")
+    one.add_argument("--by", default="", metavar="WHO", help=argparse.SUPPRESS)
 
 
 def _signed(one: argparse.ArgumentParser, why: str, *, required: bool = False) -> None:

@@ -2,11 +2,12 @@
 
 import argparse
 
-from rotator import books
+from rotator import books, refusals
 from rotator.cli import FINE
 from rotator.cli.desk import Desk
 from rotator.cli.telling import show
 from rotator.record import Record
+from rotator.report import form
 from rotator.store import EVERYTHING
 from rotator.wiring import Wired
 
@@ -31,12 +32,12 @@ def waive(asked: argparse.Namespace, desk: Desk) -> int:
 
 def reenable(asked: argparse.Namespace, desk: Desk) -> int:
     """The key is being enabled by the next `rotator run`, which is carried out at once for this record."""
-    from rotator.cli.running import carry_on
+    from rotator.cli.running import News, carry_on
 
     with desk.opened() as wired:
         wired.hear()
         record = wired.service.reenable(asked.key, wired.clock.now(), by=desk.by, why=asked.reason)
-        carry_on(desk, wired, record.id)
+        carry_on(News(desk), wired, record.id)
         _tell(desk, wired, wired.service.record(record.id))
     desk.say("the key stays enabled; go on asserting it until no late call can disable it: rotator run")
     return FINE
@@ -47,7 +48,10 @@ def suspend(asked: argparse.Namespace, desk: Desk) -> int:
     with desk.opened() as wired:
         subject = wired.service.credential(asked.credential) if asked.credential else EVERYTHING
         now = books.present(wired.clock.now(), wired.service.records()[0])
-        wired.service.suspend(subject, now, by=desk.by, why=asked.reason)
+        before = [one for one in wired.service.store.suspensions() if one.subject == subject]
+        wired.service.suspend(subject, now, by=desk.by, why=asked.reason or "no reason given")
+    for one in before:
+        desk.say(f"this replaces the suspension by {one.by} at {form.clock(one.at)}: {one.why}")
     _tell_subject(desk, subject, suspended=True)
     desk.say(f"{_named(subject)} is suspended; go on with: rotator resume{_word(asked)}")
     return FINE
@@ -58,12 +62,18 @@ def resume(asked: argparse.Namespace, desk: Desk) -> int:
     with desk.opened() as wired:
         subject = wired.service.credential(asked.credential) if asked.credential else EVERYTHING
         was = wired.service.resume(subject)
-        left = [one for one in wired.service.store.suspensions() if one.subject in {EVERYTHING, subject}]
-    _tell_subject(desk, subject, suspended=bool(left))
-    desk.say(f"{_named(subject)} goes on" if was else f"{_named(subject)} was not suspended")
+        every = wired.service.store.suspensions()
+    left = every if subject == EVERYTHING else [one for one in every if one.subject in {EVERYTHING, subject}]
+    _tell_subject(desk, subject, suspended=any(one.subject in {EVERYTHING, subject} for one in left))
+    desk.say(_resumed(subject, was=was) + (f": {asked.reason}" if was and asked.reason else ""))
     for one in left:
-        desk.say(f"but {_named(one.subject)} is still suspended by {one.by}: {one.why}")
+        desk.say(f"still suspended: {refusals.named(one)}, by {one.by}: {one.why} ({refusals.resuming(one)})")
     return FINE
+
+
+def _resumed(subject: str, *, was: bool) -> str:
+    whole = "automation as a whole" if subject == EVERYTHING else subject
+    return f"{whole} goes on; what waited looks again within a minute: rotator run" if was else f"{whole} was not suspended"
 
 
 def _tell(desk: Desk, wired: Wired, record: Record) -> None:

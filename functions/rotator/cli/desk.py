@@ -8,7 +8,7 @@ import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 from rotator.errors import Invalid, Permanent, RotatorError
@@ -23,6 +23,7 @@ _WORDS = {
     "skipped": "yellow", "waits": "yellow", "moves": "green", "disabled": "yellow", "unmanaged": "yellow", "orphaned": "yellow",
     "as expected": "green", "differs": "red",
 }  # fmt: skip
+_UNBROKEN = "\N{NO-BREAK SPACE}"
 _MATERIAL = re.compile(r"-----BEGIN.*?(-----END[^-]*-----|$)|[A-Za-z0-9+/=_-]{80,}", re.DOTALL)
 
 
@@ -35,6 +36,8 @@ class Desk:
         self.json = asked.output == "json"
         self.width = shutil.get_terminal_size((0, 0)).columns if sys.stdout.isatty() or os.environ.get("COLUMNS") else 0
         self.live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self.stamp: Callable[[], str] = lambda: ""
+        """Begins each line on stderr; for a log that nobody watches, the time."""
 
     @property
     def by(self) -> str:
@@ -89,7 +92,9 @@ class Desk:
             ]
             last = [row[-1]]
             if self.width and start + len(row[-1]) > self.width:
-                last = textwrap.wrap(row[-1], max(self.width - start, 24), break_on_hyphens=False, break_long_words=False)
+                whole = row[-1].replace("(in ", f"(in{_UNBROKEN}")
+                last = textwrap.wrap(whole, max(self.width - start, 24), break_on_hyphens=False, break_long_words=False)
+                last = [line.replace(_UNBROKEN, " ") for line in last]
             cells[-1] = self.colour(last[0], _WORDS.get(row[-1], "")) if last else ""
             line = (" " * indent + "  ".join(cells)).rstrip()
             sys.stdout.write((self.colour(line, "bold") if number == 0 else line) + "\n")
@@ -115,12 +120,12 @@ class Desk:
 
     def say(self, text: str) -> None:
         """A word to whoever watches."""
-        sys.stderr.write(f"rotator: {text}\n")
+        sys.stderr.write(f"{self.stamp()}rotator: {text}\n")
         sys.stderr.flush()
 
     def mutter(self, text: str) -> None:
         """A line of progress."""
-        sys.stderr.write(f"{text}\n")
+        sys.stderr.write(f"{self.stamp()}{text}\n")
         sys.stderr.flush()
 
     def fault(self, fault: RotatorError) -> None:
@@ -128,7 +133,9 @@ class Desk:
         lines = fault.faults if isinstance(fault, Invalid) else str(fault).split("\n")
         for line in lines:
             self.say(line)
-        if isinstance(fault, Permanent) and fault.next_command and fault.next_command not in str(fault):
+        # A bare "rotator retry" is for the record that a fault would block; a command has only itself to be typed again.
+        known = isinstance(fault, Permanent) and fault.next_command not in {"", "rotator retry"}
+        if isinstance(fault, Permanent) and known and fault.next_command not in str(fault):
             self.say(f"next: {fault.next_command}")
 
     def bug(self, fault: Exception) -> None:

@@ -9,7 +9,8 @@ import msgspec
 from rotator import needs, wiring
 from rotator.cli import FINE
 from rotator.cli.desk import Desk
-from rotator.errors import Invalid, RotatorError
+from rotator.clients import calls
+from rotator.errors import Invalid, RotatorError, Transient
 from rotator.needs import PlaceNeeds
 from rotator.neighbours import Neighbours
 from rotator.report import google_roles, role
@@ -17,8 +18,12 @@ from rotator.report.role import Subject
 from rotator.settings import GardenSettings, Settings, load
 from rotator.world import Garden
 
+ASKING = 8.0
+"""Seconds for a Garden to answer at all: a person waits, and a Garden that is down is said at once."""
+
 NAME = "registry-key-rotator"
 NOBODY = "serviceAccount:ROTATOR@PROJECT.iam.gserviceaccount.com"
+_MEMBER = re.compile(r"(serviceAccount|user|group):[^@\s\"'$`\\]+@[a-zA-Z0-9.-]+|(principal|principalSet)://[^\s\"'$`\\]+")
 
 
 def rbac(asked: argparse.Namespace, desk: Desk) -> int:
@@ -28,8 +33,10 @@ def rbac(asked: argparse.Namespace, desk: Desk) -> int:
         return _google(asked, desk, settings)
     garden = _garden(settings, asked)
     namespace = (asked.place or "").partition("/")[2]
-    name, subjects = _name(settings, asked), _subjects(asked, settings, garden)
+    if asked.member:
+        raise Invalid(("rbac: --member is for --google; a Garden's Role is bound with --user or --service-account",))
     every = [one for one in _needs(asked, settings, garden, desk) if one.place.garden == garden.name]
+    name, subjects = _name(settings, asked), _subjects(asked, settings, garden)
     if garden.token_secret:
         every = needs.renewing(every, garden.name, [(each.namespace, each.name) for each in subjects if each.namespace])
     places = [one for one in every if namespace in ("", one.place.namespace)]
@@ -62,12 +69,12 @@ def _needs(asked: argparse.Namespace, settings: Settings, garden: GardenSettings
     try:
         if asked.all_secrets:
             return needs.wide(neighbours.places, neighbours.charges, asked.identity)
+        own = {garden.name: _answering(neighbours, next(each for each in settings.garden if each.name == garden.name))}
         records, unreadable = wiring.written(settings, neighbours.places)
         if unreadable:
             raise Invalid(unreadable)
         if not wiring.there(settings):
             desk.say(f"no records at {settings.store}: names that only they know are not in this Role")
-        own = {garden.name: neighbours.garden(next(each for each in settings.garden if each.name == garden.name))}
         seen = needs.look(
             settings.installation,
             neighbours.charges,
@@ -80,13 +87,26 @@ def _needs(asked: argparse.Namespace, settings: Settings, garden: GardenSettings
         neighbours.close()
 
 
+def _answering(neighbours: Neighbours, settings: GardenSettings) -> Garden:
+    """The Garden, which has just answered, whatever it said. Raises: Transient within ASKING seconds, Invalid, Permanent."""
+    garden = neighbours.garden(settings)
+    try:
+        with calls.within(ASKING, patience=0.0):
+            garden.who()
+    except Transient:
+        raise
+    except RotatorError:
+        pass  # it need not say who we are; what matters more will be asked, and told
+    return garden
+
+
 def _others(settings: Settings, neighbours: Neighbours, garden: GardenSettings) -> dict[str, Garden]:
     """The other Gardens, as far as they can be had: a Secret there may have taken a number."""
     found: dict[str, Garden] = {}
     for each in settings.garden:
         if each.name != garden.name:
             try:
-                found[each.name] = neighbours.garden(each)
+                found[each.name] = _answering(neighbours, each)
             except RotatorError:
                 continue
     return found
@@ -125,7 +145,8 @@ def _subjects(asked: argparse.Namespace, settings: Settings, garden: GardenSetti
         return (made,)
     neighbours = Neighbours(settings)
     try:
-        user = neighbours.garden(garden).who()
+        with calls.within(ASKING, patience=0.0):
+            user = neighbours.garden(garden).who()
     except RotatorError:
         return (made,)
     finally:
@@ -135,6 +156,14 @@ def _subjects(asked: argparse.Namespace, settings: Settings, garden: GardenSetti
 
 
 def _google(asked: argparse.Namespace, desk: Desk, settings: Settings) -> int:
+    given = [("GARDEN", asked.place), ("--kubeconfig", asked.kubeconfig), ("--user", asked.user)]
+    given += [("--service-account", asked.service_account), ("--all-secrets", asked.all_secrets)]
+    if wrong := [word for word, value in given if value]:
+        raise Invalid((f"rbac: {', '.join(wrong)} is for a Garden; with --google say --member, and --for if need be",))
+    if asked.member and not _MEMBER.fullmatch(asked.member):
+        raise Invalid((f"rbac: --member {asked.member}: it has the form {NOBODY} (or user:, group:, principal://...)",))
+    if not asked.member:
+        desk.say(f"no --member was given: put it in place of {NOBODY}")
     neighbours = Neighbours(settings)
     member = asked.member or NOBODY
     topic = settings.deployment.expiry_topic

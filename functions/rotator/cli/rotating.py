@@ -5,7 +5,9 @@ import threading
 import time
 from datetime import datetime, timedelta
 
+from rotator.cli import FINE
 from rotator.cli.desk import Desk
+from rotator.cli.ordering import ordered
 from rotator.cli.progress import Watcher, watching
 from rotator.cli.running import stoppable
 from rotator.cli.telling import code_of, show
@@ -14,11 +16,15 @@ from rotator.key import short
 from rotator.laps import PatientLaps
 from rotator.record import Record, RetirementOrder, Wait
 from rotator.report import form, history, records, rollout
-from rotator.states import Done, Published, Superseded
+from rotator.report.rollout import Stand
+from rotator.states import Done, Published, Superseded, name_of
 from rotator.wiring import Wired
 
 PATIENCE = timedelta(minutes=1)
 """With --until-waiting: how long nothing may happen."""
+
+QUIET = timedelta(seconds=15)
+"""Nothing has happened for so long: who watches is told what for, once."""
 
 GLANCE = timedelta(seconds=2)
 """Between two looks at the Shoots, which are only for show."""
@@ -34,13 +40,9 @@ def rotate(asked: argparse.Namespace, desk: Desk) -> int:
         service = wired.service
         credential = service.credential(asked.credential)
         wired.hear()
-        why = asked.reason or "a person asked for it"
-        begun = service.rotate(credential, wired.clock.now(), by=desk.by, why=why, to=asked.to, new=asked.new)
-        laps = PatientLaps(wired.clock.now, time.sleep, stop, patience=PATIENCE if asked.until_waiting else None)
-        with watching(desk) as watcher:
-            record = follow(wired, begun.id, laps, watcher, stop)
-        if isinstance(record.state, Done):
-            service.tick(wired.clock.now(), credential)
+        record, nothing = ordered(asked, desk, wired, credential)
+        if not nothing:
+            record = _carried(asked, desk, wired, record, stop)
         every, unreadable = service.records(credential)
         retirements = [one for one in every if isinstance(one.order, RetirementOrder) and one.unfinished]
         only = {record.id, *(one.id for one in retirements)}
@@ -49,13 +51,43 @@ def rotate(asked: argparse.Namespace, desk: Desk) -> int:
         desk.tree(history.status_tree(every, unreadable, suspensions, now, only=only))
     else:
         show(desk, every, suspensions, now, only=only)
+    if nothing:
+        desk.say(nothing)
+        return FINE
     _conclude(desk, record, retirements, now)
-    return code_of([record])
+    return code_of([record, *retirements])
+
+
+def _carried(asked: argparse.Namespace, desk: Desk, wired: Wired, begun: Record, stop: threading.Event) -> Record:
+    """The rotation has gone as far as it could, and what it made due has begun."""
+    laps = PatientLaps(wired.clock.now, time.sleep, stop, patience=PATIENCE if asked.until_waiting else None)
+    with watching(desk) as watcher:
+        record = follow(wired, begun.id, laps, watcher, stop)
+    if isinstance(record.state, Done):
+        wired.service.tick(wired.clock.now(), record.order.credential)
+    return record
+
+
+def patience(record: Record, shoots: tuple[Stand, ...]) -> str:
+    """What a rotation that rests waits for, until when at most, and that nobody has to watch it; empty: it does not rest."""
+    rest, policy = record.rest, record.order.policy
+    if not isinstance(rest, Wait):
+        return ""
+    if isinstance(record.state, Published):
+        left = [one for one in shoots if one.word in {"moved", "waits"}]
+        whom = form.counted(len(left), "Shoot") if left else "Shoots"
+        verb = "to be moved by their owners" if policy.delivery == "handover" else "to roll out and settle"
+        most = form.clock(record.state.at + policy.waits.settle)
+        until = f"{whom} {verb}, until {most} at most (waits.settle), or as long from when the last one moved"
+    else:
+        until = f"{rest.why[0] if rest.why else name_of(record.state)}; it looks again at {form.clock(rest.until)}"
+    return f"{record.id} waits for {until}. Ctrl-C is fine: `rotator run` goes on"
 
 
 def follow(wired: Wired, record_id: str, laps: PatientLaps, watcher: Watcher, stop: threading.Event) -> Record:
     """The record ended, blocked, or waits longer than these laps do; each activation has a world of its own."""
     glance = Glance(wired, watcher)
+    stirred, told = wired.clock.now(), False
     while True:
         laps.renewed()
         moved = False
@@ -63,7 +95,11 @@ def follow(wired: Wired, record_id: str, laps: PatientLaps, watcher: Watcher, st
             moved = True
             if watcher.record(record):
                 laps.stirred()
+                stirred = wired.clock.now()
             glance(record)
+            if not told and wired.clock.now() >= stirred + QUIET and (words := patience(record, glance.stands)):
+                told = True
+                watcher.word(words)
         record = wired.service.record(record_id)
         if not record.unfinished or record.blocked or stop.is_set() or laps.impatient:
             return record
@@ -86,6 +122,7 @@ class Glance:
         self._wired = wired
         self._watcher = watcher
         self._looked: datetime | None = None
+        self.stands: tuple[Stand, ...] = ()
 
     def __call__(self, record: Record) -> None:
         """The watcher knows where the Shoots stand, if enough time has passed, or the rotation has ended."""
@@ -100,7 +137,8 @@ class Glance:
         except RotatorError:
             return  # the step itself will say what is wrong
         for view in found.credentials:
-            self._watcher.shoots(rollout.stands(view, record))
+            self.stands = rollout.stands(view, record)
+            self._watcher.shoots(self.stands)
 
 
 def _tell_holder(wired: Wired, record_id: str, watcher: Watcher, now: datetime) -> None:

@@ -4,7 +4,7 @@ import argparse
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from types import FrameType
@@ -49,10 +49,34 @@ def stoppable(desk: Desk, advice: str, *more: signal.Signals) -> Iterator[thread
             signal.signal(number, before)
 
 
+class News:
+    """What a loop has to say: a line that it would say again, round by round, is said once until it changes or goes."""
+
+    def __init__(self, desk: Desk) -> None:
+        """Nothing said yet."""
+        self.desk = desk
+        self._lines: dict[str, Lines] = {}
+        self._standing: dict[str, tuple[str, ...]] = {}
+
+    def of(self, record_id: str) -> Lines:
+        """Says what is new of this record."""
+        return self._lines.setdefault(record_id, Lines(self.desk))
+
+    def tell(self, subject: str, words: Iterable[str]) -> None:
+        """So it stands with this subject now; what stood before was said."""
+        now, before = tuple(words), self._standing.get(subject, ())
+        self._standing[subject] = now
+        for word in now:
+            if word not in before:
+                self.desk.say(word)
+
+
 def run(asked: argparse.Namespace, desk: Desk) -> int:
     """What was due has begun and has gone as far as it could."""
     advice = "ending after the current step; every step is saved, `rotator run` goes on from there"
     with desk.opened() as wired, stoppable(desk, advice) as stop:
+        if not asked.once and not desk.live:
+            desk.stamp = lambda: f"{wired.clock.now():%Y-%m-%dT%H:%M:%SZ} "
         wired.hear()
         failed = _rounds(desk, wired, stop) if asked.once else _for_ever(desk, wired, stop)
         records, unreadable = wired.service.records()
@@ -71,10 +95,10 @@ def run(asked: argparse.Namespace, desk: Desk) -> int:
 
 def _rounds(desk: Desk, wired: Wired, stop: threading.Event) -> bool:
     """Rounds until one begins nothing and ends nothing; whether something failed."""
-    failed, first = False, True
+    failed, first, news = False, True, News(desk)
     while not stop.is_set():
-        begun, fault = tick(desk, wired)
-        ended, faults = due(desk, wired, stop)
+        begun, fault = tick(news, wired)
+        ended, faults = due(news, wired, stop)
         failed = failed or fault or faults
         if first and not begun and not ended and not fault and not _open(wired):
             desk.say("nothing is due")
@@ -92,12 +116,13 @@ def _for_ever(desk: Desk, wired: Wired, stop: threading.Event) -> bool:
     """Until somebody stops it."""
     desk.say("running; Ctrl-C ends it after the current step")
     looked: datetime | None = None
+    news = News(desk)
     while not stop.is_set():
         now = wired.clock.now()
         if looked is None or now >= looked + TICK:
-            tick(desk, wired)
+            tick(news, wired)
             looked = now
-        ended, _ = due(desk, wired, stop)
+        ended, _ = due(news, wired, stop)
         if ended:
             looked = None  # what ended may make something else due
             continue
@@ -114,40 +139,42 @@ def _pause(wired: Wired) -> float:
     return max(min([LISTEN, *wakes]), 0.5)
 
 
-def tick(desk: Desk, wired: Wired) -> tuple[int, bool]:
+def tick(news: News, wired: Wired) -> tuple[int, bool]:
     """Logins were renewed, and what is due has begun: how many records, and whether looking failed."""
-    for login in wired.renew_logins():
-        if login.fault or login.renewed:
-            desk.say(login.fault or f"the token of Garden {login.garden} was renewed")
+    logins = wired.renew_logins()
+    news.tell("logins", (login.fault for login in logins if login.fault))
+    for login in logins:
+        if login.renewed and not login.fault:
+            news.desk.say(f"the token of Garden {login.garden} was renewed")
     try:
         begun, found = wired.service.tick(wired.clock.now())
     except RotatorError as fault:
-        desk.fault(fault)
+        news.tell("looking", str(fault).split("\n"))
         return 0, True
-    for words in found.unread:
-        desk.say(words)
+    news.tell("looking", found.unread)
     for record in begun:
-        desk.say(line(record) if record.blocked else f"{record.id} begins: {record.order.why}")
+        news.desk.say(line(record) if record.blocked else f"{record.id} begins: {record.order.why}")
     return len(begun), bool(found.unread)
 
 
-def due(desk: Desk, wired: Wired, stop: threading.Event) -> tuple[int, bool]:
+def due(news: News, wired: Wired, stop: threading.Event) -> tuple[int, bool]:
     """Every record that is due was carried on: how many ended, and whether one failed. One fault stops no other record."""
     ended, failed = 0, False
     for record_id in wired.service.due(wired.clock.now()):
         if stop.is_set():
             break
         try:
-            ended += carry_on(desk, wired, record_id, stop)
+            ended += carry_on(news, wired, record_id, stop)
+            news.tell(record_id, ())
         except RotatorError as fault:
-            desk.fault(fault)
+            news.tell(record_id, str(fault).split("\n"))
             failed = True
     return ended, failed
 
 
-def carry_on(desk: Desk, wired: Wired, record_id: str, stop: threading.Event | None = None) -> bool:
+def carry_on(news: News, wired: Wired, record_id: str, stop: threading.Event | None = None) -> bool:
     """The record has gone on as far as short waits reach; True when it ended."""
-    show_line = Lines(desk)
+    show_line = news.of(record_id)
     laps = PatientLaps(wired.clock.now, time.sleep, stop or threading.Event(), patience=SHORT)
     ended = False
     for record in wired.service.run(wired.service.record(record_id), laps):

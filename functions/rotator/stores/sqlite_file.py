@@ -83,7 +83,7 @@ def _unusable(path: Path, why: str, attempt: str = "opening") -> Permanent:
     return Permanent(
         f"{attempt} the store {path}: {why}; put it right, or set ROTATOR_STATE to another file",
         code="store",
-        next_command="rotator status",
+        next_command="rotator doctor",
     )
 
 
