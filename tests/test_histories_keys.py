@@ -309,6 +309,7 @@ def test_a_key_is_taken_back_and_asserted_until_no_late_call_can_disable_it(stat
         assert blocked(taken).next_command == f"rotator retry {taken.id}"
         w.service.tick(h.now())
         assert len(retirements(w)) == 1
+        assert w.service.look(h.now(), EMAIL).credentials[0].blocked == ()
 
         w.service.retry(taken.id, h.now(), by="jo", why="moved at last")
         assert finished(h, w)[taken.id] == "Gone"

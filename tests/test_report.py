@@ -24,10 +24,12 @@ from parts import (
     shoot,
     version,
 )
+from rotator.cli import FINE, PENDING, UNVERIFIED, progress
+from rotator.cli.telling import code_of
 from rotator.record import Blocked, Evidence, Fact, Record, Wait
-from rotator.report import form, history, plan, records, rollout
+from rotator.report import form, history, milestone, plan, records, rollout
 from rotator.shoot import Reference, Shoot, why_not_movable, why_not_settled
-from rotator.states import DeletingSecrets, Disabled, Done, Draining, Gone, Published, Withdrawn
+from rotator.states import DeletingSecrets, Disabled, Done, Draining, Gone, Published, Reenabled, Withdrawn
 from rotator.store import Suspension
 from rotator.view import Charge, CredentialView, KeyView, SecretView, ShootView
 
@@ -55,7 +57,7 @@ def test_times_for_machines_are_rfc_3339_in_utc() -> None:
 
 
 def test_a_draining_key_says_when_each_next_step_may_happen() -> None:
-    found = records.milestones(retirement(OLD, Draining(since=CLEAR, clear_since=CLEAR)), NOW)
+    found = milestone.milestones(retirement(OLD, Draining(since=CLEAR, clear_since=CLEAR)), NOW)
 
     assert [one.earliest for one in found] == [
         CLEAR + POLICY.waits.soak,
@@ -66,7 +68,7 @@ def test_a_draining_key_says_when_each_next_step_may_happen() -> None:
 
 
 def test_the_soak_of_a_key_in_use_has_not_begun() -> None:
-    found = records.milestones(retirement(OLD, Draining(since=CLEAR)), NOW)
+    found = milestone.milestones(retirement(OLD, Draining(since=CLEAR)), NOW)
 
     assert found[0].earliest == NOW + POLICY.waits.soak
     assert "after the last Shoot has left it" in found[0].note
@@ -88,7 +90,7 @@ def test_a_disabled_key_is_deleted_after_the_quiet() -> None:
         (at - HOUR, "DeletingSecrets -> DeletingSecrets", (Fact("secrets_gone", "404"),)),
         (at, "Disabling -> Disabled", ()),
     )
-    secrets, disabled, deleted = records.milestones(record, NOW)
+    secrets, disabled, deleted = milestone.milestones(record, NOW)
 
     assert (secrets.done_at, secrets.earliest) == (at - HOUR, None)
     assert (disabled.done_at, disabled.earliest) == (at, None)
@@ -113,6 +115,30 @@ def test_a_blocked_record_says_code_reason_and_next_command() -> None:
     assert tree["blocked"] == {"code": block.code, "why": list(block.why), "next_command": block.next_command}
 
 
+def kept() -> Record:
+    block = Blocked("reenabled", ("it stays",), f"rotator retry {BASE}-kaaaaaaaa-1")
+    acts = (NOW - HOUR, "Disabled -> Reenabling", (Fact("why", "the farm needs it"),)), (NOW, "blocked: reenabled", ())
+    return moved(msgspec.structs.replace(retirement(OLD, Reenabled(at=NOW)), rest=block), *acts)
+
+
+def test_a_key_that_was_taken_back_is_kept_and_needs_nobody() -> None:
+    tree = records.tree(kept(), NOW)
+
+    assert (tree["status"], tree["blocked"], tree["not_before"]) == ("Kept", None, None)
+    assert tree["kept"]["why"] == "the farm needs it"
+    assert tree["kept"]["to_retire"] == f"rotator retry {kept().id}"
+    assert code_of([kept()]) == FINE
+    assert history.status_tree([kept()], [], [], NOW)["credentials"][0]["replacing"] == []
+    assert "is kept, taken back by rotator at 2026-11-02 11:00 UTC: the farm needs it" in progress.line(kept())
+
+
+def test_keeping_one_key_hides_no_other_trouble() -> None:
+    block = Blocked("cannot-pull", ("403",), f"rotator retry {BASE}-r1")
+
+    assert code_of([kept(), rotation(1)]) == PENDING
+    assert code_of([kept(), msgspec.structs.replace(rotation(1), rest=block)]) == UNVERIFIED
+
+
 @pytest.mark.parametrize(
     ("delivery", "step", "note"),
     [("direct", "moves Shoots", "in waves"), ("handover", "owners move Shoots", "by their owners")],
@@ -121,7 +147,7 @@ def test_who_moves_the_shoots_is_said(delivery: Literal["direct", "handover"], s
     record = rotation(1, published(), policy=msgspec.structs.replace(POLICY, delivery=delivery))
 
     assert records.next_step(record) == step
-    assert records.milestones(record, NOW)[3].note.startswith(note)
+    assert milestone.milestones(record, NOW)[3].note.startswith(note)
 
 
 def test_a_suspension_is_the_first_reason() -> None:

@@ -90,7 +90,7 @@ def _credential(
         wanted=wanted.public_key if wanted else None,
         hindrances=tuple(hindrances),
         listed=listed,
-        blocked=tuple(record.id for record in records if record.blocked),
+        blocked=tuple(record.id for record in records if record.needs),
         unproved=tuple(record.id for record in records if isinstance(record.state, Minted) and record.rest is not None),
     )
 

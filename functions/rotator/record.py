@@ -14,7 +14,7 @@ from rotator.key import Email, PublicKey
 from rotator.policy import Policy
 from rotator.secret import SecretRef
 from rotator.shoot import ShootRef
-from rotator.states import FINAL, AnyState, RetirementState, RotationState, name_of
+from rotator.states import FINAL, AnyState, Reenabled, RetirementState, RotationState, name_of
 
 
 class Wait(msgspec.Struct, frozen=True, tag=True):
@@ -152,8 +152,18 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def blocked(self) -> Blocked | None:
-        """Why a person is needed, if one is."""
+        """Why it does not go on by itself, if it does not: a person is needed, or one wants it to stay as it is (`kept`)."""
         return self.rest if isinstance(self.rest, Blocked) else None
+
+    @property
+    def kept(self) -> bool:
+        """A person took this key back. It stays so, and nobody is waited for."""
+        return isinstance(self.state, Reenabled)
+
+    @property
+    def needs(self) -> Blocked | None:
+        """Why a person is needed, if one is."""
+        return None if self.kept else self.blocked
 
     def moved(self, state: AnyState, now: datetime, *, by: str, facts: tuple[Fact, ...] = ()) -> "Record":
         """The record in its next state, rested, with the move in its evidence. A checkpoint within a state is no progress."""

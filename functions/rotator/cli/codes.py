@@ -173,8 +173,8 @@ realm-mismatch
     Artifact Registry that you mean.
 
 reenabled
-    A person took this key back with `rotator reenable`. It stays, enabled, until somebody retries the record: then
-    its retirement begins again from the start.
+    A person took this key back with `rotator reenable`. It is kept, enabled, and nobody is waited for. To retire it after
+    all, retry the record: then its retirement begins again from the start.
 
 refused
     Shoots refuse to be moved, and none could be for as long as waits.settle. The record has Gardener's words for

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from rotator.cli.desk import Desk
 from rotator.record import Record, Wait
-from rotator.report import form, records, rollout
+from rotator.report import form, milestone, records, rollout
 from rotator.report.rollout import Stand
 from rotator.states import name_of
 
@@ -59,9 +59,11 @@ class Lines:
 def line(record: Record) -> str:
     """What just happened to the record, in one line."""
     rest = record.rest
-    if record.blocked is not None:
-        why = "; ".join(record.blocked.why)
-        return f"{record.id} is blocked ({record.blocked.code}): {why}; next: {record.blocked.next_command}"
+    if record.needs is not None:
+        why = "; ".join(record.needs.why)
+        return f"{record.id} is blocked ({record.needs.code}): {why}; next: {record.needs.next_command}"
+    if record.kept and record.rest is not None:
+        return f"{record.id} is {'; '.join(records.why(record))}; to retire it after all: rotator retry {record.id}"
     if isinstance(rest, Wait):
         return f"{record.id} {name_of(record.state)}, looks again {form.clock(rest.until)}: {brief(rest.why, record.id)}"
     last = record.evidence[-1] if record.evidence else None
@@ -159,7 +161,7 @@ class LiveWatcher:
             return
         steps = Table.grid(padding=(0, 2))
         reached = True
-        for one in records.milestones(record, record.evidence[-1].at):
+        for one in milestone.milestones(record, record.evidence[-1].at):
             mark = Text("✓", "green") if one.done_at else Text("▸", "cyan") if reached else Text("·", "dim")
             reached = bool(one.done_at)
             steps.add_row(mark, one.name, Text(form.clock(one.done_at) if one.done_at else one.note, "dim"))
@@ -171,7 +173,7 @@ class LiveWatcher:
         rest = besides(record.rest.why, [one.shoot for one in self._stands]) if record.rest and record.unfinished else []
         head = Text(f"{record.order.credential}  {record.id}", "bold")
         counted = [Text(f"  {rollout.counted(self._stands)}")] if self._stands else []
-        tail = [Text(f"  {why}", "yellow" if record.blocked else "dim") for why in (*rest[:3], *self._words)]
+        tail = [Text(f"  {why}", "yellow" if record.needs else "dim") for why in (*rest[:3], *self._words)]
         self._live.update(Group(head, steps, shoots, *counted, *tail))
 
 

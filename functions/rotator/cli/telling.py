@@ -132,16 +132,19 @@ def _why(desk: Desk, record: Record, stops: tuple[Suspension, ...]) -> None:
     from rotator.report import records as rows
 
     for line in rows.why(record, stops):
-        desk.write(f"  {record.id} {'is blocked' if record.blocked else 'waits'}: {line}")
-    if record.blocked is not None:
-        desk.write(f"    what it means: rotator explain {record.blocked.code}")
-        desk.write(f"    next:          {record.blocked.next_command}")
+        verb = "is" if record.kept else "is blocked:" if record.needs else "waits:"
+        desk.write(f"  {record.id} {verb} {line}")
+    if record.kept:
+        desk.write(f"    to retire it after all: rotator retry {record.id}")
+    elif record.needs is not None:
+        desk.write(f"    what it means: rotator explain {record.needs.code}")
+        desk.write(f"    next:          {record.needs.next_command}")
 
 
 def code_of(records: Iterable[Record]) -> int:
-    """The exit code that these records deserve."""
-    every = [record for record in records if record.unfinished]
-    codes = {record.blocked.code for record in every if record.blocked}
+    """The exit code that these records deserve; one that a person keeps as it is has nothing left to do."""
+    every = [record for record in records if record.unfinished and not record.kept]
+    codes = {record.needs.code for record in every if record.needs}
     if codes & UNVERIFIED_CODES:
         return UNVERIFIED
     return BLOCKED if codes else PENDING if every else FINE

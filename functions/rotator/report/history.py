@@ -7,9 +7,9 @@ import msgspec
 
 from rotator import books
 from rotator.history import Line
-from rotator.key import Email, short
+from rotator.key import Email, PublicKey, short
 from rotator.record import Record, RetirementOrder, RotationOrder
-from rotator.report import form, records
+from rotator.report import form, milestone, records
 from rotator.report.form import Row, Tree
 from rotator.states import Done, Published, name_of
 from rotator.store import Suspension
@@ -61,11 +61,13 @@ def about(record: Record, now: datetime, suspensions: Sequence[Suspension] = ())
     if record.confirmed:
         found.append(("Confirmed", ", ".join(record.confirmed)))
     found += [("Waived", f"{w.shoot} by {w.by} at {form.clock(w.at)}: {w.why}") for w in record.waivers]
-    label = "Blocked" if record.blocked else "Waits for"
+    label = "Kept" if record.kept else "Blocked" if record.needs else "Waits for"
     found += [(label, why) for why in records.why(record, suspensions)]
-    if record.blocked is not None:
-        found.append(("Code", f"{record.blocked.code} (rotator explain {record.blocked.code})"))
-        found.append(("Next", record.blocked.next_command))
+    if record.kept:
+        found.append(("To retire it after all", f"rotator retry {record.id}"))
+    elif record.needs is not None:
+        found.append(("Code", f"{record.needs.code} (rotator explain {record.needs.code})"))
+        found.append(("Next", record.needs.next_command))
     elif rest is not None and record.unfinished:
         found.append(("Looks again", form.ahead(rest.until, now)))  # type: ignore[union-attr]  # blocked was handled above
     if isinstance(record.state, Done):
@@ -85,7 +87,7 @@ def milestone_rows(record: Record, now: datetime) -> tuple[Row, ...]:
             form.ahead(one.earliest, now) if one.earliest else "-",
             one.note,
         )
-        for one in records.milestones(record, now)
+        for one in milestone.milestones(record, now)
     )
 
 
@@ -128,12 +130,18 @@ def standings(
             Standing(
                 credential=credential,
                 live=live,
-                live_since=records.reached(brought, Published) if brought else None,
+                live_since=milestone.reached(brought, Published) if brought else None,
                 shown=tuple(r for r in mine if (r.id in only if only else whole or r.unfinished or r.id in newest.values())),
                 suspended=records.held(credential, suspensions),
             )
         )
     return tuple(found)
+
+
+def replacing(shown: Sequence[Record]) -> list[PublicKey]:
+    """The keys that are being taken away."""
+    every = [record.order for record in shown if record.unfinished and not record.kept]
+    return sorted({order.public_key for order in every if isinstance(order, RetirementOrder)})
 
 
 def status_tree(
@@ -160,9 +168,7 @@ def status_tree(
                 }
                 if one.live
                 else None,
-                "replacing": sorted(
-                    {r.order.public_key for r in one.shown if r.unfinished and isinstance(r.order, RetirementOrder)}
-                ),
+                "replacing": replacing(one.shown),
                 "records": [records.tree(record, now, suspensions) for record in one.shown],
             }
             for one in standings(every, suspensions, whole=whole, only=only)
