@@ -34,7 +34,7 @@ SHUT: list[tuple[Gate, dict[str, Any], dict[str, Any], tuple[str, ...]]] = [
         ("1 not settled", "garden-acme/web is waking up"),
     ),
     (conditions.wanted_key_works, {"wanted_works": Answer(False, "invalid_grant")}, {}, ("does not work", "invalid_grant")),
-    (conditions.no_late_create, {"creating_until": NOW}, {}, ("could be created until 12:00:00",)),
+    (conditions.no_late_create, {"creating_until": NOW}, {}, ("could be created until 2026-11-02 12:00:00 UTC",)),
     (conditions.no_late_create, {"creating_until": NOW - conditions.FENCE_MARGIN}, {}, ("could be created",)),
     (conditions.no_late_create, {"creating_until": NOW}, UNPUBLISHED, ("could be created",)),
     (conditions.soak_is_over, {"clear_since": NOW - WAITS.soak + SECOND}, {}, ("nobody uses it since", "soak 7d")),

@@ -8,7 +8,7 @@ from house import BASE, EMAIL, NAMESPACE, house
 from rotator.clients import crypto
 from rotator.errors import Invalid
 from rotator.key import Account, KeyFile, KeyId
-from rotator.states import Done, Draining, Planned, Reenabled, Superseded, Withdrawn
+from rotator.states import Done, Draining, Planned, Reenabled, Reenabling, Superseded, Withdrawn
 from sandbox.faults import Fault
 from stories import (
     V1,
@@ -293,8 +293,10 @@ def test_a_key_is_taken_back_and_asserted_until_no_late_call_can_disable_it(stat
             assert h.faults.parked() == 1
 
         taken = w.service.reenable(old, h.now(), by="jo", why="the build farm needs it")
-        on(h, w, taken, 1)
+        taken = on(h, w, taken, 1)
         assert key_states(h)[old] == "enabled"
+        assert isinstance(taken.state, Reenabling)
+        assert f"{taken.state.fence:%Y-%m-%d %H:%M:%S} UTC" in told(taken)
         if state == "Disabling":
             h.faults.release()
             assert key_states(h)[old] == "disabled"

@@ -112,7 +112,9 @@ def no_late_create(proof: Proof, order: RetirementOrder, now: datetime) -> Fact 
     until = proof.creating_until
     if until is not None and now <= until + FENCE_MARGIN:
         return Hold(
-            "no_late_create", f"a Secret with this key could be created until {until:%H:%M:%S} UTC", until=until + FENCE_MARGIN
+            "no_late_create",
+            f"a Secret with this key could be created until {until:%Y-%m-%d %H:%M:%S} UTC",
+            until=until + FENCE_MARGIN,
         )
     return Fact("no_late_create", "no create can be under way")
 
@@ -194,7 +196,9 @@ def looked_twice(proof: Proof, order: RetirementOrder, now: datetime) -> Fact | 
             "looked_twice", "Secrets are gone; one more look after a request timeout", until=since + order.policy.waits.request
         )
     return Fact(
-        "looked_twice", f"gone since {since:%H:%M:%S} UTC, looked again", {"seconds": round((now - since).total_seconds())}
+        "looked_twice",
+        f"gone since {since:%Y-%m-%d %H:%M:%S} UTC, looked again",
+        {"seconds": round((now - since).total_seconds())},
     )
 
 
