@@ -84,6 +84,9 @@ def test_a_rotation_from_discovery_to_the_end_of_the_old_key(cli: Cli, cloud: Cl
     assert cli("run", "--once").code == 2
     hours(cloud, 4)
     assert cli("run", "--once").code == 2
+    late = cli("status", "-o", "json")
+    assert late.tree["at"] > status.tree["at"]
+    assert f"as of {late.tree['at'][:10]}" in late.err
     hours(cloud, 4)
     ended = cli("run", "--once")
     assert ended.code == 0, ended.err

@@ -23,9 +23,9 @@ class Wanted(msgspec.Struct, frozen=True):
     finished: bool
 
 
-def present(now: datetime, records: Iterable[Record]) -> datetime:
-    """The present as the books know it: no server is asked here, but what was written down has happened."""
-    return max([now, *(entry.at for record in records for entry in record.evidence)])
+def present(now: datetime, records: Iterable[Record], *more: datetime) -> datetime:
+    """The present as the books know it: no server is asked here, but what was written down (`more`: elsewhere) has happened."""
+    return max([now, *more, *(entry.at for record in records for entry in record.evidence)])
 
 
 def rotations(records: Iterable[Record]) -> list[tuple[Record, RotationOrder]]:

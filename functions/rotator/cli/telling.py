@@ -2,7 +2,8 @@
 
 import argparse
 from collections.abc import Collection, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from rotator import books
 from rotator.cli import BLOCKED, FINE, PENDING, UNVERIFIED
@@ -10,6 +11,12 @@ from rotator.cli.desk import Desk
 from rotator.errors import Invalid
 from rotator.record import Record
 from rotator.store import Suspension
+
+if TYPE_CHECKING:
+    from rotator.wiring import Wired
+
+BEHIND = timedelta(minutes=1)
+"""So much this machine's clock may be behind the books without a word."""
 
 UNVERIFIED_CODES = frozenset({"key-not-accepted", "cannot-pull", "wanted-key-dead"})
 
@@ -21,7 +28,7 @@ def status(asked: argparse.Namespace, desk: Desk) -> int:
     with desk.opened() as wired:
         records, unreadable = wired.service.records()
         suspensions = wired.service.store.suspensions()
-        now = books.present(wired.clock.now(), records)
+        now = _present(desk, wired, records)
         only = {asked.word} & {record.id for record in records}
         if asked.word and not only:
             credential = wired.service.credential(asked.word)
@@ -42,7 +49,7 @@ def describe(asked: argparse.Namespace, desk: Desk) -> int:
     with desk.opened() as wired:
         record = wired.service.record(asked.id)
         suspensions = wired.service.store.suspensions()
-        now = books.present(wired.clock.now(), [record])
+        now = _present(desk, wired, wired.service.records()[0])
         lines = wired.service.history(record.id)
     if desk.json:
         desk.tree(history.described(record, now, suspensions, lines))
@@ -57,6 +64,17 @@ def describe(asked: argparse.Namespace, desk: Desk) -> int:
     desk.write()
     desk.table(history.LATELY, history.lately(lines))
     return code_of([record])
+
+
+def _present(desk: Desk, wired: "Wired", records: Iterable[Record]) -> datetime:
+    """The newest time of the books, or this machine's if it is later; where its clock is behind, that was said."""
+    every, ours = tuple(records), wired.clock.now()
+    waits = [line.at for record in every if record.unfinished for line in wired.service.history(record.id)[-1:]]
+    now = books.present(ours, every, *waits, *(stop.at for stop in wired.service.store.suspensions()))
+    if now - ours > BEHIND:
+        said = f"{now:%Y-%m-%d %H:%M:%S} UTC, the newest time in the books: this machine's clock says {ours:%Y-%m-%d %H:%M:%S}"
+        desk.say(f"as of {said}")
+    return now
 
 
 def explain(asked: argparse.Namespace, desk: Desk) -> int:
