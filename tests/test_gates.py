@@ -54,7 +54,7 @@ SHUT: list[tuple[Gate, dict[str, Any], dict[str, Any], tuple[str, ...]]] = [
         conditions.provider_sees_it_idle,
         {"use": Use(unknown="no control"), "clear_since": NOW - WAITS.unknown_use + SECOND},
         {},
-        ("use is unknown (no control)", "waiting 14d"),
+        ("use is unknown (no control)", "waiting 14d, until 2026-11-02 12:00 UTC"),
     ),
     (
         conditions.provider_sees_it_idle,

@@ -83,6 +83,17 @@ def test_a_wait_that_is_longer_than_the_plan_is_believed() -> None:
     assert records.next_step(record) == "disables key"
 
 
+def test_a_step_that_is_weeks_away_is_not_dated_by_the_next_look() -> None:
+    """The column said `disables key ... in 1h` above `its use is unknown; waiting 14d`."""
+    ends = NOW + 6 * DAY
+    state = DeletingSecrets(clear_since=NOW - 8 * DAY, gone_since=NOW - HOUR)
+    record = msgspec.structs.replace(retirement(OLD, state), rest=Wait(NOW + HOUR, ("its use is unknown",), ends=ends))
+
+    assert records.not_before(record, NOW) == ends
+    assert records.looks_again(record, NOW) == "2026-11-02 13:00 (in 1h)"
+    assert records.tree(record, NOW)["looks_again"] == form.stamp(NOW + HOUR)
+
+
 def test_a_disabled_key_is_deleted_after_the_quiet() -> None:
     at = NOW - DAY
     record = moved(

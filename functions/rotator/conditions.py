@@ -59,12 +59,16 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Hold(msgspec.Struct, frozen=True):
-    """A gate that is shut. `person`: code and next command when only a person can open it. `until`: when to look again."""
+    """A gate that is shut. `person`: code and next command when only a person can open it. `until`: when to look again.
+
+    `ends`: when it opens at the latest, where that is later than the next look.
+    """
 
     gate: str
     why: str
     person: Blocked | None = None
     until: datetime | None = None
+    ends: datetime | None = None
 
 
 Gate = Callable[[Proof, RetirementOrder, datetime], Fact | Hold]
@@ -217,9 +221,10 @@ def provider_sees_it_idle(proof: Proof, order: RetirementOrder, now: datetime) -
         return Fact(gate, f"no use for {policy.text(waits.idle)}, seen until {use.seen_until:%Y-%m-%d %H:%M} UTC")
     since = proof.clear_since or now
     if now < since + waits.unknown_use:
-        why = f"its use is unknown ({blind}); waiting {policy.text(waits.unknown_use)}"
+        ends = since + waits.unknown_use
+        why = f"its use is unknown ({blind}); waiting {policy.text(waits.unknown_use)}, until {ends:%Y-%m-%d %H:%M} UTC"
         # Each look tries the wanted key, so the next one may show that use and end the blindness.
-        return Hold(gate, why, until=min(since + waits.unknown_use, now + SIGHT / 2))
+        return Hold(gate, why, until=min(ends, now + SIGHT / 2), ends=ends)
     return Fact(gate, f"use unknown ({blind}); waited {policy.text(waits.unknown_use)} instead")
 
 

@@ -18,11 +18,15 @@ from rotator.states import FINAL, AnyState, Reenabled, RetirementState, Rotation
 
 
 class Wait(msgspec.Struct, frozen=True, tag=True):
-    """Nothing to do before `until` (UTC); `why` as a person reads it. `seen`: what this look leaves for the next (`memory`)."""
+    """Nothing to do before `until` (UTC); `why` as a person reads it. `seen`: what this look leaves for the next (`memory`).
+
+    `until` is often only the next look. `ends`: when what is waited for is over at the latest, where that is known.
+    """
 
     until: datetime
     why: tuple[str, ...]
     seen: bytes | None = None
+    ends: datetime | None = None
 
 
 class Blocked(msgspec.Struct, frozen=True, tag=True):
@@ -182,7 +186,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         evidence = self.evidence
         seen = self.seen
         if isinstance(rest, Wait) and rest.seen is not None:
-            seen, rest = rest.seen, Wait(rest.until, rest.why)
+            seen, rest = rest.seen, Wait(rest.until, rest.why, ends=rest.ends)
         if isinstance(rest, Blocked) and rest != self.rest:
             facts = tuple(Fact(rest.code, why) for why in rest.why)
             evidence = (*evidence, Evidence(at=now, what=f"blocked: {rest.code}", by=by, facts=facts))

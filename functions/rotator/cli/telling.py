@@ -143,15 +143,17 @@ def show(
         desk.title(f"{one.credential}  {live}")
         desk.table(rows.HEADERS, [rows.row(record, now, stops) for record in one.shown], indent=2)
         for record in one.shown:
-            _why(desk, record, stops)
+            _why(desk, record, stops, now)
 
 
-def _why(desk: Desk, record: Record, stops: tuple[Suspension, ...]) -> None:
+def _why(desk: Desk, record: Record, stops: tuple[Suspension, ...], now: datetime) -> None:
     from rotator.report import records as rows
 
     for line in rows.why(record, stops):
         verb = "is" if record.kept else "is blocked:" if record.needs else "waits:"
         desk.write(f"  {record.id} {verb} {line}")
+    if look := rows.looks_again(record, now):
+        desk.write(f"    looks again:   {look}")
     if record.kept:
         desk.write(f"    to retire it after all: rotator retry {record.id}")
     elif record.needs is not None:

@@ -63,6 +63,7 @@ _ROW: Mapping[str, Shape] = {
     "next_step": WORD,
     "not_before": WHEN,
     "waits_for": TEXTS,
+    "waits_at_most_until": WHEN,
     "looks_again": WHEN,
     "blocked": {"anyOf": [{"type": "null"}, _object(code=TEXT, why=TEXTS, next_command=TEXT)]},
     "kept": {"anyOf": [{"type": "null"}, _object(by=TEXT, at=TIME, why=TEXT, to_retire=TEXT)]},

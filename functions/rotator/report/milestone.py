@@ -73,7 +73,7 @@ def _retirement(record: Record, order: RetirementOrder, now: datetime) -> tuple[
     gone = isinstance(state, Disabling | Disabled | DeletingKey | Gone | Reenabling | Reenabled)
     clear = state.clear_since if isinstance(state, Draining | DeletingSecrets | Disabling) else None
     since = max(clear or now, now - soak)
-    resting = soonest(record, now)
+    resting = max(record.rest.ends, now) if isinstance(record.rest, Wait) and record.rest.ends else soonest(record, now)
 
     secrets = Milestone(
         name="its Secrets are deleted",

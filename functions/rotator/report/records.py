@@ -107,6 +107,14 @@ def not_before(record: Record, now: datetime) -> datetime | None:
     return next((each.earliest for each in milestones(record, now) if each.done_at is None and each.earliest), None)
 
 
+def looks_again(record: Record, now: datetime) -> str:
+    """When the next look is, for people, where that is before the next step may happen; else empty."""
+    when = not_before(record, now)
+    if not record.unfinished or not isinstance(record.rest, Wait) or when is None or when <= max(record.rest.until, now):
+        return ""
+    return form.ahead(record.rest.until, now)
+
+
 def row(record: Record, now: datetime, suspensions: Sequence[Suspension] = ()) -> Row:
     """One line of a table; see HEADERS."""
     when = not_before(record, now)
@@ -146,6 +154,7 @@ def tree(record: Record, now: datetime, suspensions: Sequence[Suspension] = ()) 
         "next_step": next_step(record) or None,
         "not_before": form.stamp(when),
         "waits_for": list(rest.why) if isinstance(rest, Wait) else [],
+        "waits_at_most_until": form.stamp(rest.ends) if isinstance(rest, Wait) else None,
         "looks_again": form.stamp(rest.until) if isinstance(rest, Wait) else None,
         "blocked": {"code": needs.code, "why": list(needs.why), "next_command": needs.next_command} if needs else None,
         "kept": _kept(record),
