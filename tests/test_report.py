@@ -26,7 +26,7 @@ from parts import (
 )
 from rotator.cli import FINE, PENDING, UNVERIFIED, progress
 from rotator.cli.telling import code_of
-from rotator.record import Blocked, Evidence, Fact, Record, Wait
+from rotator.record import Blocked, Evidence, Fact, Record, Replaced, Wait
 from rotator.report import form, history, milestone, plan, records, rollout
 from rotator.shoot import Reference, Shoot, why_not_movable, why_not_settled
 from rotator.states import DeletingSecrets, Disabled, Done, Draining, Gone, Published, Reenabled, Withdrawn
@@ -182,6 +182,22 @@ def test_status_tells_what_is_live_and_what_is_being_replaced() -> None:
     assert (found["live"]["public_key"], found["live"]["since"]) == (NEW, form.stamp(NOW - DAY))
     assert found["replacing"] == [OLD]
     assert tree["unreadable"] == ["record x: unreadable"]
+
+
+def test_the_key_that_shoots_still_run_on_is_named_while_they_move() -> None:
+    record = rotation(1, published(), replaces=(Replaced(OLD, (version(7),)),))
+
+    assert history.status_tree([record], [], [], NOW)["credentials"][0]["replacing"] == [OLD]
+
+
+def test_a_rotation_whose_shoots_have_all_moved_says_until_when_it_waits_at_most() -> None:
+    ends = NOW + 3 * DAY
+    why = f"1 of 8 moved Shoots to settle, at most until {form.clock(ends)}"
+    record = msgspec.structs.replace(rotation(1, published()), rest=Wait(NOW + MINUTE, (why,), ends=ends))
+
+    assert records.row(record, NOW)[4:] == ("Shoots settle", "at most 2026-11-05 12:00 (in 3d)")
+    assert records.tree(record, NOW)["waits_at_most_until"] == form.stamp(ends)
+    assert "Ctrl-C is fine" in progress.calm(ends)
 
 
 def test_status_shows_the_newest_ended_record_only_unless_asked_for_all() -> None:

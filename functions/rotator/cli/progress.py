@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import Any, Protocol
 
 from rotator.cli.desk import Desk
@@ -82,6 +83,11 @@ def brief(why: Sequence[str], record_id: str) -> str:
     return text if len(text) <= LONG else f"{text[:LONG].rsplit(' ', 1)[0]} ... (all of it: rotator describe {record_id})"
 
 
+def calm(ends: datetime) -> str:
+    """What somebody should know who watches a wait that may be long."""
+    return f"  this takes until {form.clock(ends)} at most; Ctrl-C is fine, `rotator run` goes on from here"
+
+
 def besides(why: Iterable[str], shoots: Iterable[str]) -> list[str]:
     """What is said besides how single Shoots stand, which is shown anyway."""
     shown = tuple(f"{shoot} {verb} " for shoot in shoots for verb in ("is", "has", "waits", "rolls"))
@@ -97,6 +103,7 @@ class PlainWatcher:
         self._said: tuple[str, ...] = ()
         self._news: tuple[str, tuple[str, ...]] = ("", ())
         self._seen: dict[str, Stand] = {}
+        self._calmed = False
 
     def record(self, record: Record) -> bool:
         """See Watcher. What a wait says of a single Shoot that has moved is left to `shoots`."""
@@ -108,6 +115,9 @@ class PlainWatcher:
             self._said = tuple(words)
             for word in words:
                 self._desk.mutter(f"{record.id} {name_of(record.state)}: {word}" if rest else word)
+        if rest is not None and rest.ends is not None and not self._calmed:
+            self._calmed = True
+            self._desk.mutter(calm(rest.ends))
         return changed
 
     def shoots(self, stands: tuple[Stand, ...]) -> None:
@@ -174,6 +184,8 @@ class LiveWatcher:
         head = Text(f"{record.order.credential}  {record.id}", "bold")
         counted = [Text(f"  {rollout.counted(self._stands)}")] if self._stands else []
         tail = [Text(f"  {why}", "yellow" if record.needs else "dim") for why in (*rest[:3], *self._words)]
+        if isinstance(record.rest, Wait) and record.rest.ends is not None and record.unfinished:
+            tail.append(Text(calm(record.rest.ends), "dim"))
         self._live.update(Group(head, steps, shoots, *counted, *tail))
 
 

@@ -140,7 +140,8 @@ def show(
         if one.live is not None:
             since = f" since {form.clock(one.live_since)}" if one.live_since else ""
             live = f"live: key {short(one.live.public_key)}{since}"
-        desk.title(f"{one.credential}  {live}")
+        old = ", ".join(short(key) for key in history.replacing(one.shown))
+        desk.title(f"{one.credential}  {live}" + (f", replacing key {old}" if old else ""))
         desk.table(rows.HEADERS, [rows.row(record, now, stops) for record in one.shown], indent=2)
         for record in one.shown:
             _why(desk, record, stops, now)

@@ -7,7 +7,7 @@ added to a tree keeps its schema; a field that goes or changes its meaning makes
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from rotator import policy
+from rotator import policy, words
 
 SCHEMA = "registry-key-rotator/v1"
 
@@ -58,4 +58,4 @@ def since(at: datetime, now: datetime) -> str:
 
 def counted(number: int, noun: str) -> str:
     """1 Shoot, 2 Shoots."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return words.counted(number, noun)

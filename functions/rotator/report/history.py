@@ -139,9 +139,10 @@ def standings(
 
 
 def replacing(shown: Sequence[Record]) -> list[PublicKey]:
-    """The keys that are being taken away."""
+    """The keys that Shoots are being moved away from, and those that are being taken away."""
     every = [record.order for record in shown if record.unfinished and not record.kept]
-    return sorted({order.public_key for order in every if isinstance(order, RetirementOrder)})
+    found = {order.public_key for order in every if isinstance(order, RetirementOrder)}
+    return sorted(found | {old.public_key for order in every if isinstance(order, RotationOrder) for old in order.replaces})
 
 
 def status_tree(

@@ -85,6 +85,8 @@ def next_step(record: Record) -> str:
         case Verified():
             return "writes Secrets"
         case Published():
+            if isinstance(record.rest, Wait) and record.rest.ends:
+                return "Shoots settle"
             return "owners move Shoots" if record.order.policy.delivery == "handover" else "moves Shoots"
         case Draining() | DeletingSecrets(gone_since=None):
             return "deletes Secrets"
@@ -124,8 +126,16 @@ def row(record: Record, now: datetime, suspensions: Sequence[Suspension] = ()) -
         status_of(record, suspensions),
         form.age(record.order.at, now),
         next_step(record) or "-",
-        form.ahead(when, now) if when else "-",
+        _when(record, when, now),
     )
+
+
+def _when(record: Record, when: datetime | None, now: datetime) -> str:
+    """The column's words. What a rotation waits for at last may be over at any moment: only its end is known."""
+    if when is None:
+        return "-"
+    ends = record.rest.ends if isinstance(record.rest, Wait) and isinstance(record.order, RotationOrder) else None
+    return f"at most {form.ahead(ends, now)}" if ends and ends > now else form.ahead(when, now)
 
 
 def why(record: Record, suspensions: Sequence[Suspension] = ()) -> tuple[str, ...]:
