@@ -26,6 +26,7 @@ from parts import (
 )
 from rotator.cli import FINE, PENDING, UNVERIFIED, progress
 from rotator.cli.telling import code_of
+from rotator.history import Line
 from rotator.record import Blocked, Evidence, Fact, Record, Replaced, Wait
 from rotator.report import form, history, milestone, plan, records, rollout
 from rotator.shoot import Reference, Shoot, why_not_movable, why_not_settled
@@ -205,6 +206,23 @@ def test_status_shows_the_newest_ended_record_only_unless_asked_for_all() -> Non
 
     assert [one.id for one in history.standings(ended, [])[0].shown] == [ended[1].id]
     assert len(history.standings(ended, [], whole=True)[0].shown) == 2
+
+
+def test_a_history_says_how_much_of_it_is_shown() -> None:
+    lines = [Line(at=NOW, by="rotator:7", state="Planned", what=f"act {number}") for number in range(history.NEWEST + 1)]
+
+    assert history.lately(lines)[0] == ("2026-11-02 12:00:00", "Planned", "rotator", "act 1")
+    assert "12 of 13 lines" in history.earlier(lines, rotation(1))
+    assert history.earlier(lines[1:], rotation(1)) == ""
+
+
+@pytest.mark.parametrize(
+    ("state", "phase"),
+    [(Done(key=key(), secrets=(), fences={}, moved=1, left=()), "Done"), (published(), "Published, Running")],
+    ids=["done", "published"],
+)
+def test_a_phase_is_not_said_twice(state: Done | Published, phase: str) -> None:
+    assert dict(history.about(rotation(1, state), NOW))["Phase"] == phase
 
 
 def test_a_record_in_full_is_json_without_any_help() -> None:

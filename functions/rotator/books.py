@@ -99,6 +99,16 @@ def replaced(records: Iterable[Record]) -> frozenset[PublicKey]:
     return frozenset(found)
 
 
+def successor(records: Iterable[Record], public_key: PublicKey) -> str:
+    """The newest published rotation that was ordered to replace this key, or empty."""
+    found = [
+        record.id
+        for record, order in rotations(records)
+        if published(record) and any(old.public_key == public_key for old in order.replaces)
+    ]
+    return found[-1] if found else ""
+
+
 def exposed(records: Iterable[Record], public_key: PublicKey) -> str:
     """The rotation that was ordered because others know this key, or empty."""
     return next((record.id for record, order in rotations(records) if order.exposed == public_key), "")

@@ -62,6 +62,8 @@ def describe(asked: argparse.Namespace, desk: Desk) -> int:
         desk.title(headline)
         desk.pairs(seen, indent=4)
     desk.write()
+    if text := history.earlier(lines, record):
+        desk.write(text)
     desk.table(history.LATELY, history.lately(lines))
     return code_of([record])
 

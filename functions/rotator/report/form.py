@@ -30,6 +30,11 @@ def clock(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
+def second(at: datetime) -> str:
+    """A time by the second, without its zone for columns that name it."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+
+
 def span(length: timedelta) -> str:
     """A length for people, its two largest units: 6d23h, 12m."""
     seconds = max(length, timedelta(0))

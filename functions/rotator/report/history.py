@@ -37,9 +37,16 @@ NEWEST = 12
 def lately(lines: Sequence[Line]) -> tuple[Row, ...]:
     """The newest lines of its history, oldest first: what was done or waited for, when and by whom; see LATELY."""
     return tuple(
-        (form.clock(line.at), line.state, line.by.partition(":")[0], line.what or "; ".join(line.why[:2]) or "went on")
+        (form.second(line.at), line.state, line.by.partition(":")[0], line.what or "; ".join(line.why[:2]) or "went on")
         for line in lines[-NEWEST:]
     )
+
+
+def earlier(lines: Sequence[Line], record: Record) -> str:
+    """That there are lines before those, and where; empty when there are none."""
+    if len(lines) <= NEWEST:
+        return ""
+    return f"the newest {NEWEST} of {len(lines)} lines of its history; all of them: rotator describe {record.id} -o json"
 
 
 def about(record: Record, now: datetime, suspensions: Sequence[Suspension] = ()) -> tuple[tuple[str, str], ...]:
@@ -50,7 +57,7 @@ def about(record: Record, now: datetime, suspensions: Sequence[Suspension] = ())
         ("ID", record.id),
         ("Credential", order.credential),
         ("Key", f"{records.key_of(record) or '-'} (start of the SHA-256 of its public key)"),
-        ("Phase", f"{name_of(record.state)}, {records.status_of(record, suspensions)}"),
+        ("Phase", ", ".join(dict.fromkeys((name_of(record.state), records.status_of(record, suspensions))))),
         ("Ordered", f"{form.clock(order.at)} by {order.by}: {order.why}"),
         ("Scope", f"{form.counted(len(order.scope), 'namespace')}: {', '.join(map(str, order.scope))}"),
     ]
@@ -75,7 +82,7 @@ def about(record: Record, now: datetime, suspensions: Sequence[Suspension] = ())
     return tuple(found)
 
 
-MILESTONES = ("STEP", "DONE", "NOT BEFORE (UTC)", "NOTE")
+MILESTONES = ("STEP", "DONE (UTC)", "NOT BEFORE (UTC)", "NOTE")
 
 
 def milestone_rows(record: Record, now: datetime) -> tuple[Row, ...]:
@@ -83,7 +90,7 @@ def milestone_rows(record: Record, now: datetime) -> tuple[Row, ...]:
     return tuple(
         (
             one.name,
-            form.clock(one.done_at) if one.done_at else "-",
+            form.second(one.done_at) if one.done_at else "-",
             form.ahead(one.earliest, now) if one.earliest else "-",
             one.note,
         )
