@@ -27,6 +27,7 @@ from parts import (
 from rotator.cli import FINE, PENDING, UNVERIFIED, progress
 from rotator.cli.telling import code_of
 from rotator.history import Line
+from rotator.hold import why_held
 from rotator.record import Blocked, Evidence, Fact, Record, Replaced, Wait
 from rotator.report import form, history, milestone, plan, records, rollout
 from rotator.shoot import Reference, Shoot, why_not_movable, why_not_settled
@@ -168,6 +169,17 @@ def test_a_suspension_is_the_first_reason() -> None:
 
     assert records.status_of(record, [stop]) == "Suspended"
     assert records.why(record, [stop])[0].startswith("suspended by ann")
+
+
+def test_a_suspension_is_told_once_and_gone_when_it_is_over() -> None:
+    """The record has not looked since, so its own wait still speaks of the suspension."""
+    stop = Suspension(subject=EMAIL, by="ann", why="holidays", at=NOW)
+    record = msgspec.structs.replace(rotation(1), rest=Wait(NOW + MINUTE, (why_held([stop], EMAIL),)))
+
+    assert records.why(record, [stop]) == ("suspended by ann at 2026-11-02 12:00 UTC: holidays",)
+    assert records.resumes(stop) == f"rotator resume {EMAIL}"
+    assert records.why(record) == ("its automation was resumed: it goes on at the next look",)
+    assert records.tree(record, NOW)["waits_for"] == []
 
 
 def test_status_tells_what_is_live_and_what_is_being_replaced() -> None:

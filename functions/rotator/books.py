@@ -109,6 +109,12 @@ def successor(records: Iterable[Record], public_key: PublicKey) -> str:
     return found[-1] if found else ""
 
 
+def why_retired(records: Iterable[Record], public_key: PublicKey) -> str:
+    """Why a key that is neither wanted nor claimed is taken away: what replaced it, where our books know that."""
+    by = successor(records, public_key)
+    return f"replaced by {by}" if by else "neither wanted nor claimed by a rotation"
+
+
 def exposed(records: Iterable[Record], public_key: PublicKey) -> str:
     """The rotation that was ordered because others know this key, or empty."""
     return next((record.id for record, order in rotations(records) if order.exposed == public_key), "")

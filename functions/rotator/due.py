@@ -83,12 +83,6 @@ def how_dead(view: KeyView) -> str:
     return f"expired at {key.expires_at:%Y-%m-%d %H:%M} UTC" if key.expires_at else "refused"
 
 
-def why_retired(records: Sequence[Record], public_key: PublicKey) -> str:
-    """Why a key that is neither wanted nor claimed is taken away: what replaced it, where our books know that."""
-    successor = books.successor(records, public_key)
-    return f"replaced by {successor}" if successor else "neither wanted nor claimed by a rotation"
-
-
 def retirements(view: CredentialView, records: Sequence[Record]) -> tuple[PublicKey, ...]:
     """Keys that should get a retirement now: ours, or replaced by a published rotation, and neither wanted nor claimed.
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from rotator import books, due
+from rotator import books
 from rotator.key import PublicKey
 from rotator.ledger import Ledger
 from rotator.record import PROPOSED, Blocked, Fact, Record, Replaced, RetirementOrder, RotationOrder, retirement_id, rotation_id
@@ -100,7 +100,7 @@ def retirement(
         scope=ledger.scope(),
         policy=charge.policy.emergency() if (emergency := books.emergency(records, public_key)) else charge.policy,
         by="rotator",
-        why=f"others know it ({emergency})" if emergency else due.why_retired(records, public_key),
+        why=f"others know it ({emergency})" if emergency else books.why_retired(records, public_key),
         at=now,
         public_key=public_key,
         number=number,

@@ -132,7 +132,8 @@ def show(
     found = history.standings(tuple(records), stops, whole=whole, only=only)
     for stop in stops:
         what = "everything" if stop.subject == "*" else stop.subject
-        desk.write(f"{what} is suspended since {form.clock(stop.at)} by {stop.by}: {stop.why}")
+        since = f"{form.clock(stop.at)} by {stop.by}: {stop.why}"
+        desk.write(f"{what} is suspended since {since}; go on with: {rows.resumes(stop)}")
     if not found:
         desk.write("no records yet; see: rotator plan")
     for number, one in enumerate(found):

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from rotator import books
+from rotator.hold import SUSPENDED
 from rotator.key import Email, short
 from rotator.record import Evidence, Record, RetirementOrder, RotationOrder, Wait
 from rotator.report import form
@@ -145,9 +146,22 @@ def why(record: Record, suspensions: Sequence[Suspension] = ()) -> tuple[str, ..
     if record.kept:
         who = taken_back(record)
         return (f"kept, taken back by {who.by} at {form.clock(who.at)}: {_reason(who)}",) if who else ("kept by a person",)
-    found = record.rest.why if record.rest else ()
-    stop = held(record.order.credential, suspensions)
-    return (*((f"suspended by {stop.by} at {form.clock(stop.at)}: {stop.why}",) if stop else ()), *found)
+    found = reasons(record)
+    if stop := held(record.order.credential, suspensions):
+        return (f"suspended by {stop.by} at {form.clock(stop.at)}: {stop.why}", *found)
+    if record.rest and not found:
+        return ("its automation was resumed: it goes on at the next look",)
+    return found
+
+
+def reasons(record: Record) -> tuple[str, ...]:
+    """Why it rests but for a suspension, which the store knows better: it may be over, and the record has not looked since."""
+    return tuple(why for why in record.rest.why if SUSPENDED not in why) if record.rest else ()
+
+
+def resumes(stop: Suspension) -> str:
+    """The command that lets it go on."""
+    return "rotator resume" if stop.subject == EVERYTHING else f"rotator resume {stop.subject}"
 
 
 def tree(record: Record, now: datetime, suspensions: Sequence[Suspension] = ()) -> Tree:
@@ -163,7 +177,7 @@ def tree(record: Record, now: datetime, suspensions: Sequence[Suspension] = ()) 
         "ordered": {"at": form.stamp(order.at), "by": order.by, "why": order.why},
         "next_step": next_step(record) or None,
         "not_before": form.stamp(when),
-        "waits_for": list(rest.why) if isinstance(rest, Wait) else [],
+        "waits_for": list(reasons(record)) if isinstance(rest, Wait) else [],
         "waits_at_most_until": form.stamp(rest.ends) if isinstance(rest, Wait) else None,
         "looks_again": form.stamp(rest.until) if isinstance(rest, Wait) else None,
         "blocked": {"code": needs.code, "why": list(needs.why), "next_command": needs.next_command} if needs else None,
