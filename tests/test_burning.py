@@ -112,6 +112,7 @@ CASES = (
         plant=Scene.own,
         says="belongs to Sealed Secrets ar-credentials (ownerReference SealedSecret/ar-credentials), which would re-create it",
         person="foreign-secret",
+        command="rotator describe",
         heal=Scene.disown,
     ),
     Case(
@@ -120,8 +121,10 @@ CASES = (
         story="not adopted",
         state=draining,
         policy=policy(adopt=False),
-        says="was not written by us: delete it (kubectl -n garden-acme delete secret ar-credentials), or set adopt = true",
+        says="was not written by us, and adopt was false when this was ordered: "
+        "delete it (kubectl -n garden-acme delete secret ar-credentials)",
         person="foreign-secret",
+        command="kubectl -n garden-acme delete secret ar-credentials && rotator retry",
         heal=Scene.take_away,
     ),
     Case(
@@ -188,6 +191,7 @@ CASES = (
         plant=Scene.own,
         says="which would re-create it: remove it at the source",
         person="foreign-secret",
+        command="rotator describe",
         heal=Scene.disown,
     ),
     # --- from Secrets to the key ---

@@ -128,6 +128,22 @@ def test_a_blocked_record_says_code_reason_and_next_command() -> None:
     assert tree["blocked"] == {"code": block.code, "why": list(block.why), "next_command": block.next_command}
 
 
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("gcloud x", ("gcloud x", f"rotator retry {BASE}-r1")),
+        ("rotator retry", (f"rotator retry {BASE}-r1",)),
+        (f"gcloud x && rotator retry {BASE}-r1", (f"gcloud x && rotator retry {BASE}-r1",)),
+        ("rotator rotate puller --new", ("rotator rotate puller --new",)),
+    ],
+)
+def test_what_mends_a_block_is_followed_by_what_lets_it_go_on(command: str, told: tuple[str, ...]) -> None:
+    record = msgspec.structs.replace(rotation(1), rest=Blocked("x", ("y",), command))
+
+    assert records.next_commands(record) == told
+    assert progress.line(record).endswith("next: " + ", then ".join(told))
+
+
 def kept() -> Record:
     block = Blocked("reenabled", ("it stays",), f"rotator retry {BASE}-kaaaaaaaa-1")
     acts = (NOW - HOUR, "Disabled -> Reenabling", (Fact("why", "the farm needs it"),)), (NOW, "blocked: reenabled", ())

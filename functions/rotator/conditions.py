@@ -46,6 +46,7 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
     waived: tuple[str, ...]
     secrets: tuple[HeldSecret, ...]
     untouchable: tuple[str, ...]
+    """Secrets that are not ours to delete, in words; `to_delete`: commands for those that a person may delete at once."""
     still_wanted: str
     wanted_works: Answer
     creating_until: datetime | None
@@ -55,6 +56,7 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
     disabled_at: datetime | None = None
     keys: tuple[AccountKey, ...] = ()
     use: Use = Use(unknown="not asked")
+    to_delete: tuple[str, ...] = ()
     seen: bytes = b""
 
 
@@ -147,8 +149,10 @@ def gardener_let_go(proof: Proof, order: RetirementOrder, now: datetime) -> Fact
 def secrets_are_ours_to_delete(proof: Proof, order: RetirementOrder, now: datetime) -> Fact | Hold:
     """Every Secret with this key was written by us, or may be deleted by the policy, and no tool would re-create it."""
     if proof.untouchable:
-        command = f"rotator retry {proof.retirement}"
         why = tuple(proof.untouchable)
+        command = f"rotator describe {proof.retirement}"
+        if len(proof.to_delete) == len(why):
+            command = " && ".join((*proof.to_delete, f"rotator retry {proof.retirement}"))
         return Hold("secrets_are_ours_to_delete", why[0], Blocked("foreign-secret", why, command))
     return Fact("secrets_are_ours_to_delete", f"{len(proof.secrets)} Secrets, all deletable")
 

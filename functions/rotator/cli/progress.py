@@ -62,7 +62,7 @@ def line(record: Record) -> str:
     rest = record.rest
     if record.needs is not None:
         why = "; ".join(record.needs.why)
-        return f"{record.id} is blocked ({record.needs.code}): {why}; next: {record.needs.next_command}"
+        return f"{record.id} is blocked ({record.needs.code}): {why}; next: {', then '.join(records.next_commands(record))}"
     if record.kept and record.rest is not None:
         return f"{record.id} is {'; '.join(records.why(record))}; to retire it after all: rotator retry {record.id}"
     if isinstance(rest, Wait):

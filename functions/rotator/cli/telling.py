@@ -162,7 +162,8 @@ def _why(desk: Desk, record: Record, stops: tuple[Suspension, ...], now: datetim
         desk.write(f"    to retire it after all: rotator retry {record.id}")
     elif record.needs is not None:
         desk.write(f"    what it means: rotator explain {record.needs.code}")
-        desk.write(f"    next:          {record.needs.next_command}")
+        for word, command in zip(("next:", "then:"), rows.next_commands(record), strict=False):
+            desk.write(f"    {word}          {command}")
 
 
 def code_of(records: Iterable[Record]) -> int:

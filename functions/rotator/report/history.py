@@ -74,7 +74,7 @@ def about(record: Record, now: datetime, suspensions: Sequence[Suspension] = ())
         found.append(("To retire it after all", f"rotator retry {record.id}"))
     elif record.needs is not None:
         found.append(("Code", f"{record.needs.code} (rotator explain {record.needs.code})"))
-        found.append(("Next", record.needs.next_command))
+        found += [("Next", command) for command in records.next_commands(record)]
     elif rest is not None and record.unfinished:
         found.append(("Looks again", form.ahead(rest.until, now)))  # type: ignore[union-attr]  # blocked was handled above
     if isinstance(record.state, Done):

@@ -159,6 +159,18 @@ def reasons(record: Record) -> tuple[str, ...]:
     return tuple(why for why in record.rest.why if SUSPENDED not in why) if record.rest else ()
 
 
+def next_commands(record: Record) -> tuple[str, ...]:
+    """What a person does, in order: mends it, then lets the record go on. Empty when nobody is needed."""
+    if record.needs is None:
+        return ()
+    command, retry = record.needs.next_command, f"rotator retry {record.id}"
+    if command == "rotator retry":
+        return (retry,)
+    if "rotator retry" in command or command.startswith(("rotator rotate", "rotator reenable")):
+        return (command,)
+    return command, retry
+
+
 def resumes(stop: Suspension) -> str:
     """The command that lets it go on."""
     return "rotator resume" if stop.subject == EVERYTHING else f"rotator resume {stop.subject}"
