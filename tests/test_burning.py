@@ -52,7 +52,7 @@ CASES = (
         state=draining,
         policy=NO_SOAK,
         plant=Scene.come_late,
-        says="1 references: live/garden-acme/late names ar-credentials in spec.resources[0] (ar)",
+        says="1 reference: live/garden-acme/late names ar-credentials in spec.resources[0] (ar)",
         heal=Scene.leave,
     ),
     Case(
@@ -157,7 +157,7 @@ CASES = (
         gate="nobody_names_it",
         state=deleting_secrets,
         plant=Scene.come_late,
-        says="1 references: live/garden-acme/late names ar-credentials",
+        says="1 reference: live/garden-acme/late names ar-credentials",
         heal=Scene.leave,
     ),
     Case(
@@ -208,7 +208,7 @@ CASES = (
         gate="nobody_names_it",
         state=secrets_gone,
         plant=Scene.reuse_the_name,
-        says="1 references: live/garden-acme/late names ar-credentials",
+        says="1 reference: live/garden-acme/late names ar-credentials",
         heal=Scene.leave,
     ),
     Case(
@@ -283,7 +283,7 @@ CASES = (
         gate="nobody_names_it",
         state=disabling,
         plant=Scene.reuse_the_name,
-        says="1 references: live/garden-acme/late names ar-credentials",
+        says="1 reference: live/garden-acme/late names ar-credentials",
         heal=Scene.leave,
     ),
     Case(

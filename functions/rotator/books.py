@@ -11,7 +11,21 @@ import msgspec
 from rotator.key import PublicKey
 from rotator.record import Place, Record, RetirementOrder, RotationOrder
 from rotator.secret import SecretRef, name, sequence_of
-from rotator.states import Creating, Done, Minted, Planned, Published, Staged, Superseded, Verified
+from rotator.states import (
+    Creating,
+    DeletingKey,
+    DeletingSecrets,
+    Done,
+    Gone,
+    Minted,
+    Planned,
+    Published,
+    Reenabled,
+    Staged,
+    Superseded,
+    Verified,
+    name_of,
+)
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -113,6 +127,32 @@ def why_retired(records: Iterable[Record], public_key: PublicKey) -> str:
     """Why a key that is neither wanted nor claimed is taken away: what replaced it, where our books know that."""
     by = successor(records, public_key)
     return f"replaced by {by}" if by else "neither wanted nor claimed by a rotation"
+
+
+def why_no_way_back(records: Iterable[Record], word: str) -> str:
+    """Why the key of this word (public key, id, or the record that takes it away) cannot be enabled again."""
+    every = list(records)
+    for record in reversed(every):
+        order, state = record.order, record.state
+        if not isinstance(order, RetirementOrder):
+            continue
+        ids = state.ids if isinstance(state, DeletingKey | Gone) else ()
+        if not (word == record.id or order.public_key.startswith(word) or any(each.startswith(word) for each in ids)):
+            continue
+        match state:
+            case Gone():
+                return f"it is deleted at IAM ({record.id}): nothing brings it back"
+            case DeletingKey():
+                return f"it is being deleted at IAM ({record.id}): there is no way back any more"
+            case DeletingSecrets():
+                return f"it is still enabled, but its Secrets are being deleted ({record.id}); to stop: rotator suspend"
+            case Reenabled():
+                return f"it was taken back already and is kept ({record.id})"
+            case _:
+                return f"it is still enabled ({record.id} is {name_of(state)}); to go back to it: rotator rotate --to {word}"
+    if any((key := key_of(record)) is not None and key.startswith(word) for record in every):
+        return "it is still enabled, and nothing takes it away"
+    return "no retirement takes away a key of this name; all keys: rotator discover"
 
 
 def exposed(records: Iterable[Record], public_key: PublicKey) -> str:

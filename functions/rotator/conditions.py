@@ -14,6 +14,7 @@ from rotator.key import AccountKey, PublicKey, short
 from rotator.record import Blocked, Fact, RetirementOrder
 from rotator.secret import HeldSecret
 from rotator.shoot import ShootRef
+from rotator.words import counted
 from rotator.world import Answer, Use
 
 FENCE_MARGIN = timedelta(minutes=5)
@@ -80,7 +81,7 @@ def scope_was_read(proof: Proof, order: RetirementOrder, now: datetime) -> Fact 
     """Every place in scope was read: what we cannot see may need the key."""
     if proof.unread:
         return Hold("scope_was_read", "cannot be read: " + "; ".join(proof.unread[:3]))
-    return Fact("scope_was_read", f"all {len(order.scope)} namespaces read", {"shoots": proof.looked_at})
+    return Fact("scope_was_read", f"{counted(len(order.scope), 'namespace')} read", {"shoots": proof.looked_at})
 
 
 def nobody_wants_it(proof: Proof, order: RetirementOrder, now: datetime) -> Fact | Hold:
@@ -93,7 +94,7 @@ def nobody_wants_it(proof: Proof, order: RetirementOrder, now: datetime) -> Fact
 def nobody_names_it(proof: Proof, order: RetirementOrder, now: datetime) -> Fact | Hold:
     """No Shoot and no binding in scope names a Secret that holds the key, or once held it."""
     if proof.references:
-        return Hold("nobody_names_it", f"{len(proof.references)} references: " + "; ".join(proof.references[:5]))
+        return Hold("nobody_names_it", f"{counted(len(proof.references), 'reference')}: " + "; ".join(proof.references[:5]))
     return Fact("nobody_names_it", "no reference in scope", {"shoots": proof.looked_at})
 
 
@@ -154,7 +155,7 @@ def secrets_are_ours_to_delete(proof: Proof, order: RetirementOrder, now: dateti
         if len(proof.to_delete) == len(why):
             command = " && ".join((*proof.to_delete, f"rotator retry {proof.retirement}"))
         return Hold("secrets_are_ours_to_delete", why[0], Blocked("foreign-secret", why, command))
-    return Fact("secrets_are_ours_to_delete", f"{len(proof.secrets)} Secrets, all deletable")
+    return Fact("secrets_are_ours_to_delete", f"{counted(len(proof.secrets), 'Secret')}, all deletable")
 
 
 def users_elsewhere_agreed(proof: Proof, order: RetirementOrder, now: datetime) -> Fact | Hold:

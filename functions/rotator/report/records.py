@@ -96,7 +96,7 @@ def next_step(record: Record) -> str:
         case Disabled() | DeletingKey():
             return "deletes key"
         case Reenabling():
-            return "enables key"
+            return "keeps key enabled"
         case _:
             return ""
 
