@@ -9,16 +9,21 @@ from rotator.key import KeyId, PublicKey
 from rotator.record import Place, Record, Replaced
 from rotator.states import (
     Creating,
+    DeletingKey,
     DeletingSecrets,
     Disabled,
     Done,
+    Draining,
     Gone,
     Minted,
     Planned,
+    Reenabled,
+    RetirementState,
     RotationState,
     Staged,
     Superseded,
     Verified,
+    Withdrawn,
 )
 
 STAGED = Staged(version=1, public_key=NEW, at=NOW)
@@ -173,3 +178,23 @@ def test_a_retirement_names_no_key_that_could_be_wanted(state: DeletingSecrets |
     assert books.key_of(record) is None
     assert not books.published(record)
     assert books.wanted([record]) is None
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (Draining(since=NOW), "still enabled"),
+        (DeletingSecrets(clear_since=NOW), "Secrets are being deleted"),
+        (DeletingKey(at=NOW, ids=()), "no way back"),
+        (Gone(at=NOW, ids=()), "is deleted at IAM"),
+        (Reenabled(at=NOW), "taken back already"),
+        (Withdrawn(why="wanted"), "still enabled"),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+def test_why_a_key_cannot_be_taken_back_is_said_for_each_case(state: RetirementState, words: str) -> None:
+    records = [rotation(1, DONE), retirement(OLD, state)]
+
+    assert words in books.why_no_way_back(records, OLD[:8])
+    assert "nothing takes it away" in books.why_no_way_back(records, NEW[:8])
+    assert "rotator discover" in books.why_no_way_back(records, "ffff")

@@ -52,7 +52,7 @@ CASES = (
         state=draining,
         policy=NO_SOAK,
         plant=Scene.come_late,
-        says="1 references: live/garden-acme/late names ar-credentials in spec.resources[0] (ar)",
+        says="1 reference: live/garden-acme/late names ar-credentials in spec.resources[0] (ar)",
         heal=Scene.leave,
     ),
     Case(
@@ -112,6 +112,7 @@ CASES = (
         plant=Scene.own,
         says="belongs to Sealed Secrets ar-credentials (ownerReference SealedSecret/ar-credentials), which would re-create it",
         person="foreign-secret",
+        command="rotator describe",
         heal=Scene.disown,
     ),
     Case(
@@ -120,8 +121,10 @@ CASES = (
         story="not adopted",
         state=draining,
         policy=policy(adopt=False),
-        says="was not written by us: delete it (kubectl -n garden-acme delete secret ar-credentials), or set adopt = true",
+        says="was not written by us, and adopt was false when this was ordered: "
+        "delete it (kubectl -n garden-acme delete secret ar-credentials)",
         person="foreign-secret",
+        command="kubectl -n garden-acme delete secret ar-credentials && rotator retry",
         heal=Scene.take_away,
     ),
     Case(
@@ -154,7 +157,7 @@ CASES = (
         gate="nobody_names_it",
         state=deleting_secrets,
         plant=Scene.come_late,
-        says="1 references: live/garden-acme/late names ar-credentials",
+        says="1 reference: live/garden-acme/late names ar-credentials",
         heal=Scene.leave,
     ),
     Case(
@@ -188,6 +191,7 @@ CASES = (
         plant=Scene.own,
         says="which would re-create it: remove it at the source",
         person="foreign-secret",
+        command="rotator describe",
         heal=Scene.disown,
     ),
     # --- from Secrets to the key ---
@@ -204,7 +208,7 @@ CASES = (
         gate="nobody_names_it",
         state=secrets_gone,
         plant=Scene.reuse_the_name,
-        says="1 references: live/garden-acme/late names ar-credentials",
+        says="1 reference: live/garden-acme/late names ar-credentials",
         heal=Scene.leave,
     ),
     Case(
@@ -279,7 +283,7 @@ CASES = (
         gate="nobody_names_it",
         state=disabling,
         plant=Scene.reuse_the_name,
-        says="1 references: live/garden-acme/late names ar-credentials",
+        says="1 reference: live/garden-acme/late names ar-credentials",
         heal=Scene.leave,
     ),
     Case(

@@ -84,6 +84,9 @@ def test_a_rotation_from_discovery_to_the_end_of_the_old_key(cli: Cli, cloud: Cl
     assert cli("run", "--once").code == 2
     hours(cloud, 4)
     assert cli("run", "--once").code == 2
+    late = cli("status", "-o", "json")
+    assert late.tree["at"] > status.tree["at"]
+    assert f"as of {late.tree['at'][:10]}" in late.err
     hours(cloud, 4)
     ended = cli("run", "--once")
     assert ended.code == 0, ended.err
@@ -114,13 +117,19 @@ def test_a_killed_rotation_goes_on_at_once(cli: Cli, cloud: Cloud) -> None:
     assert [one[1] for one in done_rotations(cli)] == ["Done"]
 
 
-def test_an_interrupted_rotation_says_how_to_go_on(cli: Cli, cloud: Cloud) -> None:
+def test_an_interrupted_rotation_says_how_to_go_on(cli: Cli) -> None:
     running = cli.begin("rotate", "puller")
-    garden, namespace, name = landscape.CONFINED
-    wait_for(lambda: "puller-acme-prod-v1" in str(cloud.gardens[garden].shoot(namespace, name)["spec"]))
+    assert running.stderr is not None
+    said = [running.stderr.readline()]
+    while said[-1] and "Ctrl-C is fine" not in said[-1]:
+        said.append(running.stderr.readline())
+    held = cli("status")
     running.send_signal(signal.SIGINT)
     _, err = running.communicate(timeout=30)
 
+    assert "`rotator run` goes on from here" in said[-1]
+    assert "1 of 8 moved Shoots to settle, at most until" in said[-2]
+    assert "Shoots settle  at most 20" in held.out
     assert running.returncode == 2, err
     assert "go on with: rotator rotate puller" in err
 

@@ -248,3 +248,10 @@ def test_a_retirement_that_drains_keeps_its_key_from_another_one() -> None:
     records = [rotation(1, DONE, replaces=REPLACES_OLD), retirement(OLD, Draining(since=NOW - DAY), number=2)]
 
     assert due.retirements(view([account_key(OLD)], records), records) == ()
+
+
+def test_a_retirement_says_what_replaced_its_key() -> None:
+    done = [rotation(1, DONE, replaces=REPLACES_OLD), rotation(2, Planned(), replaces=REPLACES_OLD)]
+
+    assert due.books.why_retired(done, OLD) == f"replaced by {BASE}-r1"
+    assert due.books.why_retired(done, THIRD) == "neither wanted nor claimed by a rotation"

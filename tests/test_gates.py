@@ -26,7 +26,7 @@ UNPUBLISHED: dict[str, Any] = {"published": False}
 SHUT: list[tuple[Gate, dict[str, Any], dict[str, Any], tuple[str, ...]]] = [
     (conditions.scope_was_read, {"unread": ("live/garden-x: 403",)}, {}, ("cannot be read", "live/garden-x")),
     (conditions.nobody_wants_it, {"still_wanted": "claimed by r7"}, {}, ("claimed by r7",)),
-    (conditions.nobody_names_it, {"references": ("web names v1",)}, {}, ("1 references", "web names v1")),
+    (conditions.nobody_names_it, {"references": ("web names v1",)}, {}, ("1 reference:", "web names v1")),
     (
         conditions.all_have_settled,
         {"unsettled": (Unsettled(shoot_ref(), "is waking up"),)},
@@ -34,7 +34,7 @@ SHUT: list[tuple[Gate, dict[str, Any], dict[str, Any], tuple[str, ...]]] = [
         ("1 not settled", "garden-acme/web is waking up"),
     ),
     (conditions.wanted_key_works, {"wanted_works": Answer(False, "invalid_grant")}, {}, ("does not work", "invalid_grant")),
-    (conditions.no_late_create, {"creating_until": NOW}, {}, ("could be created until 12:00:00",)),
+    (conditions.no_late_create, {"creating_until": NOW}, {}, ("could be created until 2026-11-02 12:00:00 UTC",)),
     (conditions.no_late_create, {"creating_until": NOW - conditions.FENCE_MARGIN}, {}, ("could be created",)),
     (conditions.no_late_create, {"creating_until": NOW}, UNPUBLISHED, ("could be created",)),
     (conditions.soak_is_over, {"clear_since": NOW - WAITS.soak + SECOND}, {}, ("nobody uses it since", "soak 7d")),
@@ -54,7 +54,7 @@ SHUT: list[tuple[Gate, dict[str, Any], dict[str, Any], tuple[str, ...]]] = [
         conditions.provider_sees_it_idle,
         {"use": Use(unknown="no control"), "clear_since": NOW - WAITS.unknown_use + SECOND},
         {},
-        ("use is unknown (no control)", "waiting 14d"),
+        ("use is unknown (no control)", "waiting 14d, until 2026-11-02 12:00 UTC"),
     ),
     (
         conditions.provider_sees_it_idle,
@@ -81,7 +81,7 @@ SHUT: list[tuple[Gate, dict[str, Any], dict[str, Any], tuple[str, ...]]] = [
 
 # gate, what is different, what the order says, words of the evidence
 OPEN: list[tuple[Gate, dict[str, Any], dict[str, Any], str]] = [
-    (conditions.scope_was_read, {}, {}, "all 1 namespaces read"),
+    (conditions.scope_was_read, {}, {}, "1 namespace read"),
     (conditions.nobody_wants_it, {}, {}, "neither wanted nor claimed"),
     (conditions.nobody_names_it, {}, {}, "no reference in scope"),
     (conditions.all_have_settled, {}, {}, "all settled"),
@@ -93,7 +93,7 @@ OPEN: list[tuple[Gate, dict[str, Any], dict[str, Any], str]] = [
     (conditions.soak_is_over, {"clear_since": None}, UNPUBLISHED, "nobody uses it since"),
     (conditions.gardener_let_go, {"secrets": (held(),)}, {}, "reference-protection is gone"),
     (conditions.gardener_let_go, {"secrets": (held(protected=True, deleting=True),)}, {}, "reference-protection is gone"),
-    (conditions.secrets_are_ours_to_delete, {"secrets": (held(),)}, {}, "1 Secrets, all deletable"),
+    (conditions.secrets_are_ours_to_delete, {"secrets": (held(),)}, {}, "1 Secret, all deletable"),
     (conditions.users_elsewhere_agreed, {}, {}, "no other users"),
     (conditions.users_elsewhere_agreed, {"confirmed": ("other-users",)}, {"policy": ASKS}, "confirmed: ci of team web"),
     (conditions.person_confirmed_delete_secrets, {}, {}, "not asked for"),

@@ -230,4 +230,7 @@ def test_a_hand_made_secret_is_kept_without_the_adopt_setting() -> None:
 
         assert blocked(retiring).code == "foreign-secret"
         assert "kubectl -n garden-acme delete secret ar-credentials" in told(retiring)
+        assert blocked(retiring).next_command == (
+            f"kubectl -n garden-acme delete secret ar-credentials && rotator retry {retiring.id}"
+        )
         assert h.live.secret(NAMESPACE, OLD) is not None

@@ -8,7 +8,7 @@ from house import BASE, EMAIL, NAMESPACE, house
 from rotator.clients import crypto
 from rotator.errors import Invalid
 from rotator.key import Account, KeyFile, KeyId
-from rotator.states import Done, Draining, Planned, Reenabled, Superseded, Withdrawn
+from rotator.states import Done, Draining, Planned, Reenabled, Reenabling, Superseded, Withdrawn
 from sandbox.faults import Fault
 from stories import (
     V1,
@@ -276,6 +276,22 @@ def test_the_way_back_to_a_key_without_a_secret_is_refused_at_once() -> None:
         assert w.service.records()[0] == ()
 
 
+@pytest.mark.parametrize("mint", ["upload", "create"])
+def test_a_key_has_one_name_in_everything_that_is_said_of_it(mint: str) -> None:
+    with house(policy=policy(mint=mint)) as h:
+        h.populate(1)
+        w = h.wire()
+        record = h.rotate(w)
+        assert isinstance(record.state, Done)
+        said = [fact.saw for entry in record.evidence for fact in entry.facts]
+        key = record.state.key
+
+        assert sum(f"key {key.public_key[:8]}" in each for each in said) >= 2
+        assert [each for each in said if key.id[:8] in each] == [
+            each for each in said if f"key {key.public_key[:8]} is at IAM as {key.id[:8]}" in each
+        ]
+
+
 @pytest.mark.parametrize("state", ["Disabling", "Disabled"])
 def test_a_key_is_taken_back_and_asserted_until_no_late_call_can_disable_it(state: str) -> None:
     """A paused worker's disable arrives after the person enabled the key: it is enabled again, until the fence has passed."""
@@ -293,8 +309,10 @@ def test_a_key_is_taken_back_and_asserted_until_no_late_call_can_disable_it(stat
             assert h.faults.parked() == 1
 
         taken = w.service.reenable(old, h.now(), by="jo", why="the build farm needs it")
-        on(h, w, taken, 1)
+        taken = on(h, w, taken, 1)
         assert key_states(h)[old] == "enabled"
+        assert isinstance(taken.state, Reenabling)
+        assert f"{taken.state.fence:%Y-%m-%d %H:%M:%S} UTC" in told(taken)
         if state == "Disabling":
             h.faults.release()
             assert key_states(h)[old] == "disabled"
@@ -309,6 +327,7 @@ def test_a_key_is_taken_back_and_asserted_until_no_late_call_can_disable_it(stat
         assert blocked(taken).next_command == f"rotator retry {taken.id}"
         w.service.tick(h.now())
         assert len(retirements(w)) == 1
+        assert w.service.look(h.now(), EMAIL).credentials[0].blocked == ()
 
         w.service.retry(taken.id, h.now(), by="jo", why="moved at last")
         assert finished(h, w)[taken.id] == "Gone"

@@ -11,7 +11,21 @@ import msgspec
 from rotator.key import PublicKey
 from rotator.record import Place, Record, RetirementOrder, RotationOrder
 from rotator.secret import SecretRef, name, sequence_of
-from rotator.states import Creating, Done, Minted, Planned, Published, Staged, Superseded, Verified
+from rotator.states import (
+    Creating,
+    DeletingKey,
+    DeletingSecrets,
+    Done,
+    Gone,
+    Minted,
+    Planned,
+    Published,
+    Reenabled,
+    Staged,
+    Superseded,
+    Verified,
+    name_of,
+)
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -23,9 +37,9 @@ class Wanted(msgspec.Struct, frozen=True):
     finished: bool
 
 
-def present(now: datetime, records: Iterable[Record]) -> datetime:
-    """The present as the books know it: no server is asked here, but what was written down has happened."""
-    return max([now, *(entry.at for record in records for entry in record.evidence)])
+def present(now: datetime, records: Iterable[Record], *more: datetime) -> datetime:
+    """The present as the books know it: no server is asked here, but what was written down (`more`: elsewhere) has happened."""
+    return max([now, *more, *(entry.at for record in records for entry in record.evidence)])
 
 
 def rotations(records: Iterable[Record]) -> list[tuple[Record, RotationOrder]]:
@@ -97,6 +111,48 @@ def replaced(records: Iterable[Record]) -> frozenset[PublicKey]:
         if published(record):
             found |= {old.public_key for old in order.replaces}
     return frozenset(found)
+
+
+def successor(records: Iterable[Record], public_key: PublicKey) -> str:
+    """The newest published rotation that was ordered to replace this key, or empty."""
+    found = [
+        record.id
+        for record, order in rotations(records)
+        if published(record) and any(old.public_key == public_key for old in order.replaces)
+    ]
+    return found[-1] if found else ""
+
+
+def why_retired(records: Iterable[Record], public_key: PublicKey) -> str:
+    """Why a key that is neither wanted nor claimed is taken away: what replaced it, where our books know that."""
+    by = successor(records, public_key)
+    return f"replaced by {by}" if by else "neither wanted nor claimed by a rotation"
+
+
+def why_no_way_back(records: Iterable[Record], word: str) -> str:
+    """Why the key of this word (public key, id, or the record that takes it away) cannot be enabled again."""
+    every = list(records)
+    for record in reversed(every):
+        order, state = record.order, record.state
+        if not isinstance(order, RetirementOrder):
+            continue
+        ids = state.ids if isinstance(state, DeletingKey | Gone) else ()
+        if not (word == record.id or order.public_key.startswith(word) or any(each.startswith(word) for each in ids)):
+            continue
+        match state:
+            case Gone():
+                return f"it is deleted at IAM ({record.id}): nothing brings it back"
+            case DeletingKey():
+                return f"it is being deleted at IAM ({record.id}): there is no way back any more"
+            case DeletingSecrets():
+                return f"it is still enabled, but its Secrets are being deleted ({record.id}); to stop: rotator suspend"
+            case Reenabled():
+                return f"it was taken back already and is kept ({record.id})"
+            case _:
+                return f"it is still enabled ({record.id} is {name_of(state)}); to go back to it: rotator rotate --to {word}"
+    if any((key := key_of(record)) is not None and key.startswith(word) for record in every):
+        return "it is still enabled, and nothing takes it away"
+    return "no retirement takes away a key of this name; all keys: rotator discover"
 
 
 def exposed(records: Iterable[Record], public_key: PublicKey) -> str:

@@ -14,6 +14,7 @@ from rotator.key import AccountKey, PublicKey, short
 from rotator.record import Blocked, Fact, RetirementOrder
 from rotator.secret import HeldSecret
 from rotator.shoot import ShootRef
+from rotator.words import counted
 from rotator.world import Answer, Use
 
 FENCE_MARGIN = timedelta(minutes=5)
@@ -46,6 +47,7 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
     waived: tuple[str, ...]
     secrets: tuple[HeldSecret, ...]
     untouchable: tuple[str, ...]
+    """Secrets that are not ours to delete, in words; `to_delete`: commands for those that a person may delete at once."""
     still_wanted: str
     wanted_works: Answer
     creating_until: datetime | None
@@ -55,16 +57,21 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
     disabled_at: datetime | None = None
     keys: tuple[AccountKey, ...] = ()
     use: Use = Use(unknown="not asked")
+    to_delete: tuple[str, ...] = ()
     seen: bytes = b""
 
 
 class Hold(msgspec.Struct, frozen=True):
-    """A gate that is shut. `person`: code and next command when only a person can open it. `until`: when to look again."""
+    """A gate that is shut. `person`: code and next command when only a person can open it. `until`: when to look again.
+
+    `ends`: when it opens at the latest, where that is later than the next look.
+    """
 
     gate: str
     why: str
     person: Blocked | None = None
     until: datetime | None = None
+    ends: datetime | None = None
 
 
 Gate = Callable[[Proof, RetirementOrder, datetime], Fact | Hold]
@@ -74,7 +81,7 @@ def scope_was_read(proof: Proof, order: RetirementOrder, now: datetime) -> Fact 
     """Every place in scope was read: what we cannot see may need the key."""
     if proof.unread:
         return Hold("scope_was_read", "cannot be read: " + "; ".join(proof.unread[:3]))
-    return Fact("scope_was_read", f"all {len(order.scope)} namespaces read", {"shoots": proof.looked_at})
+    return Fact("scope_was_read", f"{counted(len(order.scope), 'namespace')} read", {"shoots": proof.looked_at})
 
 
 def nobody_wants_it(proof: Proof, order: RetirementOrder, now: datetime) -> Fact | Hold:
@@ -87,7 +94,7 @@ def nobody_wants_it(proof: Proof, order: RetirementOrder, now: datetime) -> Fact
 def nobody_names_it(proof: Proof, order: RetirementOrder, now: datetime) -> Fact | Hold:
     """No Shoot and no binding in scope names a Secret that holds the key, or once held it."""
     if proof.references:
-        return Hold("nobody_names_it", f"{len(proof.references)} references: " + "; ".join(proof.references[:5]))
+        return Hold("nobody_names_it", f"{counted(len(proof.references), 'reference')}: " + "; ".join(proof.references[:5]))
     return Fact("nobody_names_it", "no reference in scope", {"shoots": proof.looked_at})
 
 
@@ -112,7 +119,9 @@ def no_late_create(proof: Proof, order: RetirementOrder, now: datetime) -> Fact 
     until = proof.creating_until
     if until is not None and now <= until + FENCE_MARGIN:
         return Hold(
-            "no_late_create", f"a Secret with this key could be created until {until:%H:%M:%S} UTC", until=until + FENCE_MARGIN
+            "no_late_create",
+            f"a Secret with this key could be created until {until:%Y-%m-%d %H:%M:%S} UTC",
+            until=until + FENCE_MARGIN,
         )
     return Fact("no_late_create", "no create can be under way")
 
@@ -141,10 +150,12 @@ def gardener_let_go(proof: Proof, order: RetirementOrder, now: datetime) -> Fact
 def secrets_are_ours_to_delete(proof: Proof, order: RetirementOrder, now: datetime) -> Fact | Hold:
     """Every Secret with this key was written by us, or may be deleted by the policy, and no tool would re-create it."""
     if proof.untouchable:
-        command = f"rotator retry {proof.retirement}"
         why = tuple(proof.untouchable)
+        command = f"rotator describe {proof.retirement}"
+        if len(proof.to_delete) == len(why):
+            command = " && ".join((*proof.to_delete, f"rotator retry {proof.retirement}"))
         return Hold("secrets_are_ours_to_delete", why[0], Blocked("foreign-secret", why, command))
-    return Fact("secrets_are_ours_to_delete", f"{len(proof.secrets)} Secrets, all deletable")
+    return Fact("secrets_are_ours_to_delete", f"{counted(len(proof.secrets), 'Secret')}, all deletable")
 
 
 def users_elsewhere_agreed(proof: Proof, order: RetirementOrder, now: datetime) -> Fact | Hold:
@@ -194,7 +205,9 @@ def looked_twice(proof: Proof, order: RetirementOrder, now: datetime) -> Fact | 
             "looked_twice", "Secrets are gone; one more look after a request timeout", until=since + order.policy.waits.request
         )
     return Fact(
-        "looked_twice", f"gone since {since:%H:%M:%S} UTC, looked again", {"seconds": round((now - since).total_seconds())}
+        "looked_twice",
+        f"gone since {since:%Y-%m-%d %H:%M:%S} UTC, looked again",
+        {"seconds": round((now - since).total_seconds())},
     )
 
 
@@ -213,9 +226,10 @@ def provider_sees_it_idle(proof: Proof, order: RetirementOrder, now: datetime) -
         return Fact(gate, f"no use for {policy.text(waits.idle)}, seen until {use.seen_until:%Y-%m-%d %H:%M} UTC")
     since = proof.clear_since or now
     if now < since + waits.unknown_use:
-        why = f"its use is unknown ({blind}); waiting {policy.text(waits.unknown_use)}"
+        ends = since + waits.unknown_use
+        why = f"its use is unknown ({blind}); waiting {policy.text(waits.unknown_use)}, until {ends:%Y-%m-%d %H:%M} UTC"
         # Each look tries the wanted key, so the next one may show that use and end the blindness.
-        return Hold(gate, why, until=min(since + waits.unknown_use, now + SIGHT / 2))
+        return Hold(gate, why, until=min(ends, now + SIGHT / 2), ends=ends)
     return Fact(gate, f"use unknown ({blind}); waited {policy.text(waits.unknown_use)} instead")
 
 

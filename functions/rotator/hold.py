@@ -17,6 +17,9 @@ from rotator.record import Record, decode
 from rotator.states import Reenabling
 from rotator.store import EVERYTHING, Envelope, Store, Suspension
 
+SUSPENDED = " was suspended by "
+"""In every reason of a record that waits for its automation to go on, and in no other."""
+
 
 class Hold:
     """`record` is what the store has; `worker` a name that no other activation has."""
@@ -77,5 +80,5 @@ def why_held(suspensions: Iterable[Suspension], credential: str) -> str:
     for suspension in suspensions:
         if suspension.subject in {EVERYTHING, credential}:
             scope = "everything" if suspension.subject == EVERYTHING else credential
-            return f"{scope} was suspended by {suspension.by} at {suspension.at:%Y-%m-%d %H:%M} UTC: {suspension.why}"
+            return f"{scope}{SUSPENDED}{suspension.by} at {suspension.at:%Y-%m-%d %H:%M} UTC: {suspension.why}"
     return ""

@@ -92,7 +92,7 @@ def _credential(
         listed=charge is not None and not unlisted,
         unlisted=unlisted,
         partial=bool(survey.unread),
-        blocked=tuple(record.id for record in records if record.blocked),
+        blocked=tuple(record.id for record in records if record.needs),
         unproved=tuple(record.id for record in records if isinstance(record.state, Minted) and record.rest is not None),
     )
     return msgspec.structs.replace(view, hindrances=_hindrances(view, now))

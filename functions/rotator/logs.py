@@ -95,7 +95,7 @@ def transition(record: Record) -> None:
         "revision": record.revision,
         OPERATION: {"id": record.id, "producer": PRODUCER, "first": first, "last": last},
     }
-    if isinstance(rest, Blocked):
+    if isinstance(rest, Blocked) and not record.kept:
         fields |= {"blocked_code": rest.code, "why": rest.why, "next_command": rest.next_command}
         words = f"{record.id} {state} is blocked ({rest.code}): {rest.why[0] if rest.why else ''}"
         line("ERROR", "transition", words, **fields)

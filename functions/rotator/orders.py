@@ -100,7 +100,7 @@ def retirement(
         scope=ledger.scope(),
         policy=charge.policy.emergency() if (emergency := books.emergency(records, public_key)) else charge.policy,
         by="rotator",
-        why=f"others know it ({emergency})" if emergency else "neither wanted nor claimed by a rotation",
+        why=f"others know it ({emergency})" if emergency else books.why_retired(records, public_key),
         at=now,
         public_key=public_key,
         number=number,

@@ -56,6 +56,7 @@ def gather(record: Record, order: RetirementOrder, world: World, now: datetime) 
         waived=tuple(f"{w.shoot} by {w.by}" for w in record.waivers if any(s.ref == w.shoot for s in survey.shoots)),
         secrets=holding,
         untouchable=tuple(why for held in holding if (why := why_untouchable(held, order))),
+        to_delete=tuple(deletion(h) for h in holding if why_untouchable(h, order) and not h.owners and not h.installation),
         still_wanted=still_wanted(records, order.public_key),
         wanted_works=try_wanted(wanted, survey, account, world, order),
         creating_until=books.creating_until(records, order.public_key),
@@ -107,8 +108,12 @@ def why_untouchable(held: HeldSecret, order: RetirementOrder) -> str:
         return ""
     if held.installation:
         return f"Secret {held.ref} carries the mark of installation {held.installation}: delete it there"
-    delete = f"kubectl -n {held.ref.namespace} delete secret {held.ref.name}"
-    return f"Secret {held.ref} was not written by us: delete it ({delete}), or set adopt = true"
+    return f"Secret {held.ref} was not written by us, and adopt was false when this was ordered: delete it ({deletion(held)})"
+
+
+def deletion(held: HeldSecret) -> str:
+    """The command by which a person deletes it."""
+    return f"kubectl -n {held.ref.namespace} delete secret {held.ref.name}"
 
 
 def still_wanted(records: Iterable[Record], public_key: PublicKey) -> str:

@@ -14,15 +14,19 @@ from rotator.key import Email, PublicKey
 from rotator.policy import Policy
 from rotator.secret import SecretRef
 from rotator.shoot import ShootRef
-from rotator.states import FINAL, AnyState, RetirementState, RotationState, name_of
+from rotator.states import FINAL, AnyState, Reenabled, RetirementState, RotationState, name_of
 
 
 class Wait(msgspec.Struct, frozen=True, tag=True):
-    """Nothing to do before `until` (UTC); `why` as a person reads it. `seen`: what this look leaves for the next (`memory`)."""
+    """Nothing to do before `until` (UTC); `why` as a person reads it. `seen`: what this look leaves for the next (`memory`).
+
+    `until` is often only the next look. `ends`: when what is waited for is over at the latest, where that is known.
+    """
 
     until: datetime
     why: tuple[str, ...]
     seen: bytes | None = None
+    ends: datetime | None = None
 
 
 class Blocked(msgspec.Struct, frozen=True, tag=True):
@@ -152,8 +156,18 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def blocked(self) -> Blocked | None:
-        """Why a person is needed, if one is."""
+        """Why it does not go on by itself, if it does not: a person is needed, or one wants it to stay as it is (`kept`)."""
         return self.rest if isinstance(self.rest, Blocked) else None
+
+    @property
+    def kept(self) -> bool:
+        """A person took this key back. It stays so, and nobody is waited for."""
+        return isinstance(self.state, Reenabled)
+
+    @property
+    def needs(self) -> Blocked | None:
+        """Why a person is needed, if one is."""
+        return None if self.kept else self.blocked
 
     def moved(self, state: AnyState, now: datetime, *, by: str, facts: tuple[Fact, ...] = ()) -> "Record":
         """The record in its next state, rested, with the move in its evidence. A checkpoint within a state is no progress."""
@@ -172,7 +186,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         evidence = self.evidence
         seen = self.seen
         if isinstance(rest, Wait) and rest.seen is not None:
-            seen, rest = rest.seen, Wait(rest.until, rest.why)
+            seen, rest = rest.seen, Wait(rest.until, rest.why, ends=rest.ends)
         if isinstance(rest, Blocked) and rest != self.rest:
             facts = tuple(Fact(rest.code, why) for why in rest.why)
             evidence = (*evidence, Evidence(at=now, what=f"blocked: {rest.code}", by=by, facts=facts))

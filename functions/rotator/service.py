@@ -292,7 +292,7 @@ class Service:
             if isinstance(state, Disabling | Disabled | Reenabling):
                 after = msgspec.structs.replace(record, state=Reenabling(fence=state.fence, by=by), rest=None, attempts=0)
                 return self._act(after, record, now, f"{name_of(state)} -> Reenabling", by, why)
-        raise Invalid((f"reenabling {word}: no retirement of such a key is disabling or disabled; see: rotator status",))
+        raise Invalid((f"reenabling {word}: {books.why_no_way_back(records, word)}",))
 
     def _takes_away(self, word: str, record: Record, now: datetime) -> bool:
         """The record is a retirement, not too far to turn back, of the key that the word means."""

@@ -24,4 +24,4 @@ def try_key(key_file: KeyFile, upstreams: Iterable[str], order: Order, world: Wo
             return answer
         tried.append(f"{upstream} ({image})" if image else f"{upstream} (login only, no probe image)")
     by = f"; accepted by {', '.join(tried)}" if tried else ""
-    return Answer(True, f"key {short(key_file.id)}: {IN_A_ROW} token exchanges in a row{by}")
+    return Answer(True, f"key {short(key_file.private.public_key)}: {IN_A_ROW} token exchanges in a row{by}")

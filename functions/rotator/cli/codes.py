@@ -69,8 +69,9 @@ foreign-installation
 
 foreign-secret
     A Secret with the old key was not written by the rotator, belongs to a tool that would write it again, or to
-    another installation, so it is not deleted. Remove it at its source (the record names tool and marker), or, if a
-    person wrote it by hand, set adopt = true for the credential; then retry. The old key works until then.
+    another installation, so it is not deleted. Remove it at its source (the record names tool and marker), or
+    delete it if a person wrote it by hand; then retry. An order keeps the policy of its day: adopt = true lets retirements
+    that begin later do it themselves. The old key works until then.
 
 garden-access
     The Garden's Role for the rotator lacks a permission. The record names verb and resource; a project admin runs the
@@ -173,8 +174,8 @@ realm-mismatch
     Artifact Registry that you mean.
 
 reenabled
-    A person took this key back with `rotator reenable`. It stays, enabled, until somebody retries the record: then
-    its retirement begins again from the start.
+    A person took this key back with `rotator reenable`. It is kept, enabled, and nobody is waited for. To retire it after
+    all, retry the record: then its retirement begins again from the start.
 
 refused
     Shoots refuse to be moved, and none could be for as long as waits.settle. The record has Gardener's words for

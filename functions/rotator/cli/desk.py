@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # importing it costs 80 ms that `--help` and `explain` need n
 
 COLOURS = {"bold": "1", "red": "31", "green": "32", "yellow": "33", "cyan": "36", "dim": "2"}
 _WORDS = {
-    "Blocked": "red", "Suspended": "yellow", "Waiting": "cyan", "Running": "cyan", "Done": "green",
+    "Blocked": "red", "Suspended": "yellow", "Waiting": "cyan", "Running": "cyan", "Kept": "green", "Done": "green",
     "ok": "green", "missing": "red", "unknown": "yellow", "optional": "yellow",
     "skipped": "yellow", "waits": "yellow", "moves": "green", "disabled": "yellow", "unmanaged": "yellow", "orphaned": "yellow",
     "as expected": "green", "differs": "red",

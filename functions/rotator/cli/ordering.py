@@ -7,7 +7,7 @@ from rotator import books, refusals
 from rotator.cli.desk import Desk
 from rotator.key import Email, short
 from rotator.record import Record
-from rotator.report import form, records
+from rotator.report import form, milestone
 from rotator.states import Done, name_of
 from rotator.wiring import Wired
 
@@ -35,7 +35,7 @@ def ordered(asked: argparse.Namespace, desk: Desk, wired: Wired, credential: Ema
 def _lives(found: refusals.Living, now: datetime) -> str:
     """On which key, since when, until when that is fine, and how to get another one all the same."""
     rotation, credential = found.rotation, found.rotation.order.credential
-    at = records.reached(rotation, Done)
+    at = milestone.reached(rotation, Done)
     since = f" since {form.clock(at)}, {form.age(at, now)} ago" if at else ""
     starts = found.key.starts_at
     if found.due:

@@ -2,11 +2,12 @@
 
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import Any, Protocol
 
 from rotator.cli.desk import Desk
 from rotator.record import Record, Wait
-from rotator.report import form, records, rollout
+from rotator.report import form, milestone, records, rollout
 from rotator.report.rollout import Stand
 from rotator.states import name_of
 
@@ -59,9 +60,11 @@ class Lines:
 def line(record: Record) -> str:
     """What just happened to the record, in one line."""
     rest = record.rest
-    if record.blocked is not None:
-        why = "; ".join(record.blocked.why)
-        return f"{record.id} is blocked ({record.blocked.code}): {why}; next: {record.blocked.next_command}"
+    if record.needs is not None:
+        why = "; ".join(record.needs.why)
+        return f"{record.id} is blocked ({record.needs.code}): {why}; next: {', then '.join(records.next_commands(record))}"
+    if record.kept and record.rest is not None:
+        return f"{record.id} is {'; '.join(records.why(record))}; to retire it after all: rotator retry {record.id}"
     if isinstance(rest, Wait):
         return f"{record.id} {name_of(record.state)}, looks again {form.clock(rest.until)}: {brief(rest.why, record.id)}"
     last = record.evidence[-1] if record.evidence else None
@@ -80,6 +83,11 @@ def brief(why: Sequence[str], record_id: str) -> str:
     return text if len(text) <= LONG else f"{text[:LONG].rsplit(' ', 1)[0]} ... (all of it: rotator describe {record_id})"
 
 
+def calm(ends: datetime) -> str:
+    """What somebody should know who watches a wait that may be long."""
+    return f"  this takes until {form.clock(ends)} at most; Ctrl-C is fine, `rotator run` goes on from here"
+
+
 def besides(why: Iterable[str], shoots: Iterable[str]) -> list[str]:
     """What is said besides how single Shoots stand, which is shown anyway."""
     shown = tuple(f"{shoot} {verb} " for shoot in shoots for verb in ("is", "has", "waits", "rolls"))
@@ -95,6 +103,7 @@ class PlainWatcher:
         self._said: tuple[str, ...] = ()
         self._news: tuple[str, tuple[str, ...]] = ("", ())
         self._seen: dict[str, Stand] = {}
+        self._calmed = False
 
     def record(self, record: Record) -> bool:
         """See Watcher. What a wait says of a single Shoot that has moved is left to `shoots`."""
@@ -106,6 +115,9 @@ class PlainWatcher:
             self._said = tuple(words)
             for word in words:
                 self._desk.mutter(f"{record.id} {name_of(record.state)}: {word}" if rest else word)
+        if rest is not None and rest.ends is not None and not self._calmed:
+            self._calmed = True
+            self._desk.mutter(calm(rest.ends))
         return changed
 
     def shoots(self, stands: tuple[Stand, ...]) -> None:
@@ -159,7 +171,7 @@ class LiveWatcher:
             return
         steps = Table.grid(padding=(0, 2))
         reached = True
-        for one in records.milestones(record, record.evidence[-1].at):
+        for one in milestone.milestones(record, record.evidence[-1].at):
             mark = Text("✓", "green") if one.done_at else Text("▸", "cyan") if reached else Text("·", "dim")
             reached = bool(one.done_at)
             steps.add_row(mark, one.name, Text(form.clock(one.done_at) if one.done_at else one.note, "dim"))
@@ -171,7 +183,9 @@ class LiveWatcher:
         rest = besides(record.rest.why, [one.shoot for one in self._stands]) if record.rest and record.unfinished else []
         head = Text(f"{record.order.credential}  {record.id}", "bold")
         counted = [Text(f"  {rollout.counted(self._stands)}")] if self._stands else []
-        tail = [Text(f"  {why}", "yellow" if record.blocked else "dim") for why in (*rest[:3], *self._words)]
+        tail = [Text(f"  {why}", "yellow" if record.needs else "dim") for why in (*rest[:3], *self._words)]
+        if isinstance(record.rest, Wait) and record.rest.ends is not None and record.unfinished:
+            tail.append(Text(calm(record.rest.ends), "dim"))
         self._live.update(Group(head, steps, shoots, *counted, *tail))
 
 

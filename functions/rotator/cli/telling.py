@@ -2,7 +2,8 @@
 
 import argparse
 from collections.abc import Collection, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from rotator import books
 from rotator.cli import BLOCKED, FINE, PENDING, UNVERIFIED
@@ -10,6 +11,12 @@ from rotator.cli.desk import Desk
 from rotator.errors import Invalid
 from rotator.record import Record
 from rotator.store import Suspension
+
+if TYPE_CHECKING:
+    from rotator.wiring import Wired
+
+BEHIND = timedelta(minutes=1)
+"""So much this machine's clock may be behind the books without a word."""
 
 UNVERIFIED_CODES = frozenset({"key-not-accepted", "cannot-pull", "wanted-key-dead"})
 
@@ -21,7 +28,7 @@ def status(asked: argparse.Namespace, desk: Desk) -> int:
     with desk.opened() as wired:
         records, unreadable = wired.service.records()
         suspensions = wired.service.store.suspensions()
-        now = books.present(wired.clock.now(), records)
+        now = _present(desk, wired, records)
         only = {asked.word} & {record.id for record in records}
         if asked.word and not only:
             credential = wired.service.credential(asked.word)
@@ -42,7 +49,7 @@ def describe(asked: argparse.Namespace, desk: Desk) -> int:
     with desk.opened() as wired:
         record = wired.service.record(asked.id)
         suspensions = wired.service.store.suspensions()
-        now = books.present(wired.clock.now(), [record])
+        now = _present(desk, wired, wired.service.records()[0])
         lines = wired.service.history(record.id)
     if desk.json:
         desk.tree(history.described(record, now, suspensions, lines))
@@ -55,8 +62,21 @@ def describe(asked: argparse.Namespace, desk: Desk) -> int:
         desk.title(headline)
         desk.pairs(seen, indent=4)
     desk.write()
+    if text := history.earlier(lines, record):
+        desk.write(text)
     desk.table(history.LATELY, history.lately(lines))
     return code_of([record])
+
+
+def _present(desk: Desk, wired: "Wired", records: Iterable[Record]) -> datetime:
+    """The newest time of the books, or this machine's if it is later; where its clock is behind, that was said."""
+    every, ours = tuple(records), wired.clock.now()
+    waits = [line.at for record in every if record.unfinished for line in wired.service.history(record.id)[-1:]]
+    now = books.present(ours, every, *waits, *(stop.at for stop in wired.service.store.suspensions()))
+    if now - ours > BEHIND:
+        said = f"{now:%Y-%m-%d %H:%M:%S} UTC, the newest time in the books: this machine's clock says {ours:%Y-%m-%d %H:%M:%S}"
+        desk.say(f"as of {said}")
+    return now
 
 
 def explain(asked: argparse.Namespace, desk: Desk) -> int:
@@ -112,7 +132,8 @@ def show(
     found = history.standings(tuple(records), stops, whole=whole, only=only)
     for stop in stops:
         what = "everything" if stop.subject == "*" else stop.subject
-        desk.write(f"{what} is suspended since {form.clock(stop.at)} by {stop.by}: {stop.why}")
+        since = f"{form.clock(stop.at)} by {stop.by}: {stop.why}"
+        desk.write(f"{what} is suspended since {since}; go on with: {rows.resumes(stop)}")
     if not found:
         desk.write("no records yet; see: rotator plan")
     for number, one in enumerate(found):
@@ -122,26 +143,33 @@ def show(
         if one.live is not None:
             since = f" since {form.clock(one.live_since)}" if one.live_since else ""
             live = f"live: key {short(one.live.public_key)}{since}"
-        desk.title(f"{one.credential}  {live}")
+        old = ", ".join(short(key) for key in history.replacing(one.shown))
+        desk.title(f"{one.credential}  {live}" + (f", replacing key {old}" if old else ""))
         desk.table(rows.HEADERS, [rows.row(record, now, stops) for record in one.shown], indent=2)
         for record in one.shown:
-            _why(desk, record, stops)
+            _why(desk, record, stops, now)
 
 
-def _why(desk: Desk, record: Record, stops: tuple[Suspension, ...]) -> None:
+def _why(desk: Desk, record: Record, stops: tuple[Suspension, ...], now: datetime) -> None:
     from rotator.report import records as rows
 
     for line in rows.why(record, stops):
-        desk.write(f"  {record.id} {'is blocked' if record.blocked else 'waits'}: {line}")
-    if record.blocked is not None:
-        desk.write(f"    what it means: rotator explain {record.blocked.code}")
-        desk.write(f"    next:          {record.blocked.next_command}")
+        verb = "is" if record.kept else "is blocked:" if record.needs else "waits:"
+        desk.write(f"  {record.id} {verb} {line}")
+    if look := rows.looks_again(record, now):
+        desk.write(f"    looks again:   {look}")
+    if record.kept:
+        desk.write(f"    to retire it after all: rotator retry {record.id}")
+    elif record.needs is not None:
+        desk.write(f"    what it means: rotator explain {record.needs.code}")
+        for word, command in zip(("next:", "then:"), rows.next_commands(record), strict=False):
+            desk.write(f"    {word}          {command}")
 
 
 def code_of(records: Iterable[Record]) -> int:
-    """The exit code that these records deserve."""
-    every = [record for record in records if record.unfinished]
-    codes = {record.blocked.code for record in every if record.blocked}
+    """The exit code that these records deserve; one that a person keeps as it is has nothing left to do."""
+    every = [record for record in records if record.unfinished and not record.kept]
+    codes = {record.needs.code for record in every if record.needs}
     if codes & UNVERIFIED_CODES:
         return UNVERIFIED
     return BLOCKED if codes else PENDING if every else FINE

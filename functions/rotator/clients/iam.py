@@ -224,7 +224,8 @@ def _check(permit: Permit, action: str, subject: str, now: datetime) -> None:
         raise StalePermit(f"{asked}: the permit is for {permit.action} {permit.subject}; nothing was sent")
     if permit.until <= now:
         raise StalePermit(
-            f"{asked}: the permit was good until {permit.until:%H:%M:%S} UTC; nothing was sent, the gates are asked again"
+            f"{asked}: the permit was good until {permit.until:%Y-%m-%d %H:%M:%S} UTC; nothing was sent, "
+            "the gates are asked again"
         )
 
 

@@ -57,14 +57,16 @@ _ROW: Mapping[str, Shape] = {
     "record": {"enum": ["rotation", "retirement"]},
     "credential": TEXT,
     "phase": TEXT,
-    "status": {"enum": ["Blocked", "Suspended", "Waiting", "Running", "Done"]},
+    "status": {"enum": ["Blocked", "Suspended", "Waiting", "Running", "Kept", "Done"]},
     "public_key": WORD,
     "ordered": _object(at=TIME, by=TEXT, why=TEXT),
     "next_step": WORD,
     "not_before": WHEN,
     "waits_for": TEXTS,
+    "waits_at_most_until": WHEN,
     "looks_again": WHEN,
     "blocked": {"anyOf": [{"type": "null"}, _object(code=TEXT, why=TEXTS, next_command=TEXT)]},
+    "kept": {"anyOf": [{"type": "null"}, _object(by=TEXT, at=TIME, why=TEXT, to_retire=TEXT)]},
     "milestones": _list(name=TEXT, done_at=WHEN, earliest=WHEN, note=TEXT),
 }
 _STOPS = _list(subject=TEXT, by=TEXT, why=TEXT, at=TIME)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rotator.service import Service
     from rotator.wiring import Wired
 
-Status = Literal["Blocked", "Suspended", "Waiting", "Running", "Done"]
+Status = Literal["Blocked", "Suspended", "Waiting", "Running", "Kept", "Done"]
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):

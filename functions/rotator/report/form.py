@@ -7,7 +7,7 @@ added to a tree keeps its schema; a field that goes or changes its meaning makes
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from rotator import policy
+from rotator import policy, words
 
 SCHEMA = "registry-key-rotator/v1"
 
@@ -28,6 +28,11 @@ def stamp(at: datetime | None) -> str | None:
 def clock(at: datetime) -> str:
     """A time for people: 2026-03-01 12:00 UTC."""
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def second(at: datetime) -> str:
+    """A time by the second, without its zone for columns that name it."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def span(length: timedelta) -> str:
@@ -58,7 +63,7 @@ def since(at: datetime, now: datetime) -> str:
 
 def counted(number: int, noun: str, *, partial: bool = False) -> str:
     """1 Shoot, 2 Shoots; 1+ Shoots where not all could be read."""
-    return f"{least(number, partial=partial)} {noun}" + ("" if number == 1 and not partial else "s")
+    return f"{least(number, partial=True)} {noun}s" if partial else words.counted(number, noun)
 
 
 def least(number: int, *, partial: bool) -> str:

@@ -7,9 +7,9 @@ import msgspec
 
 from rotator import books
 from rotator.history import Line
-from rotator.key import Email, short
+from rotator.key import Email, PublicKey, short
 from rotator.record import Record, RetirementOrder, RotationOrder
-from rotator.report import form, records
+from rotator.report import form, milestone, records
 from rotator.report.form import Row, Tree
 from rotator.states import Done, Published, name_of
 from rotator.store import Suspension
@@ -37,9 +37,16 @@ NEWEST = 12
 def lately(lines: Sequence[Line]) -> tuple[Row, ...]:
     """The newest lines of its history, oldest first: what was done or waited for, when and by whom; see LATELY."""
     return tuple(
-        (form.clock(line.at), line.state, line.by.partition(":")[0], line.what or "; ".join(line.why[:2]) or "went on")
+        (form.second(line.at), line.state, line.by.partition(":")[0], line.what or "; ".join(line.why[:2]) or "went on")
         for line in lines[-NEWEST:]
     )
+
+
+def earlier(lines: Sequence[Line], record: Record) -> str:
+    """That there are lines before those, and where; empty when there are none."""
+    if len(lines) <= NEWEST:
+        return ""
+    return f"the newest {NEWEST} of {len(lines)} lines of its history; all of them: rotator describe {record.id} -o json"
 
 
 def about(record: Record, now: datetime, suspensions: Sequence[Suspension] = ()) -> tuple[tuple[str, str], ...]:
@@ -50,7 +57,7 @@ def about(record: Record, now: datetime, suspensions: Sequence[Suspension] = ())
         ("ID", record.id),
         ("Credential", order.credential),
         ("Key", f"{records.key_of(record) or '-'} (start of the SHA-256 of its public key)"),
-        ("Phase", f"{name_of(record.state)}, {records.status_of(record, suspensions)}"),
+        ("Phase", ", ".join(dict.fromkeys((name_of(record.state), records.status_of(record, suspensions))))),
         ("Ordered", f"{form.clock(order.at)} by {order.by}: {order.why}"),
         ("Scope", f"{form.counted(len(order.scope), 'namespace')}: {', '.join(map(str, order.scope))}"),
     ]
@@ -61,11 +68,13 @@ def about(record: Record, now: datetime, suspensions: Sequence[Suspension] = ())
     if record.confirmed:
         found.append(("Confirmed", ", ".join(record.confirmed)))
     found += [("Waived", f"{w.shoot} by {w.by} at {form.clock(w.at)}: {w.why}") for w in record.waivers]
-    label = "Blocked" if record.blocked else "Waits for"
+    label = "Kept" if record.kept else "Blocked" if record.needs else "Waits for"
     found += [(label, why) for why in records.why(record, suspensions)]
-    if record.blocked is not None:
-        found.append(("Code", f"{record.blocked.code} (rotator explain {record.blocked.code})"))
-        found.append(("Next", record.blocked.next_command))
+    if record.kept:
+        found.append(("To retire it after all", f"rotator retry {record.id}"))
+    elif record.needs is not None:
+        found.append(("Code", f"{record.needs.code} (rotator explain {record.needs.code})"))
+        found += [("Next", command) for command in records.next_commands(record)]
     elif rest is not None and record.unfinished:
         found.append(("Looks again", form.ahead(rest.until, now)))  # type: ignore[union-attr]  # blocked was handled above
     if isinstance(record.state, Done):
@@ -73,7 +82,7 @@ def about(record: Record, now: datetime, suspensions: Sequence[Suspension] = ())
     return tuple(found)
 
 
-MILESTONES = ("STEP", "DONE", "NOT BEFORE (UTC)", "NOTE")
+MILESTONES = ("STEP", "DONE (UTC)", "NOT BEFORE (UTC)", "NOTE")
 
 
 def milestone_rows(record: Record, now: datetime) -> tuple[Row, ...]:
@@ -81,11 +90,11 @@ def milestone_rows(record: Record, now: datetime) -> tuple[Row, ...]:
     return tuple(
         (
             one.name,
-            form.clock(one.done_at) if one.done_at else "-",
+            form.second(one.done_at) if one.done_at else "-",
             form.ahead(one.earliest, now) if one.earliest else "-",
             one.note,
         )
-        for one in records.milestones(record, now)
+        for one in milestone.milestones(record, now)
     )
 
 
@@ -128,12 +137,19 @@ def standings(
             Standing(
                 credential=credential,
                 live=live,
-                live_since=records.reached(brought, Published) if brought else None,
+                live_since=milestone.reached(brought, Published) if brought else None,
                 shown=tuple(r for r in mine if (r.id in only if only else whole or r.unfinished or r.id in newest.values())),
                 suspended=records.held(credential, suspensions),
             )
         )
     return tuple(found)
+
+
+def replacing(shown: Sequence[Record]) -> list[PublicKey]:
+    """The keys that Shoots are being moved away from, and those that are being taken away."""
+    every = [record.order for record in shown if record.unfinished and not record.kept]
+    found = {order.public_key for order in every if isinstance(order, RetirementOrder)}
+    return sorted(found | {old.public_key for order in every if isinstance(order, RotationOrder) for old in order.replaces})
 
 
 def status_tree(
@@ -160,9 +176,7 @@ def status_tree(
                 }
                 if one.live
                 else None,
-                "replacing": sorted(
-                    {r.order.public_key for r in one.shown if r.unfinished and isinstance(r.order, RetirementOrder)}
-                ),
+                "replacing": replacing(one.shown),
                 "records": [records.tree(record, now, suspensions) for record in one.shown],
             }
             for one in standings(every, suspensions, whole=whole, only=only)

@@ -15,6 +15,7 @@ from rotator.record import PROPOSED, Record, rotation_id
 from rotator.report import form, rollout
 from rotator.report import records as standing
 from rotator.report.form import Tree
+from rotator.report.milestone import milestones
 from rotator.secret import SecretRef, name
 from rotator.shoot import Shoot
 from rotator.view import CredentialView, Inventory, ShootView
@@ -111,7 +112,7 @@ def remaining(view: CredentialView, record: Record, now: datetime) -> tuple[str,
     """What a rotation that is under way still does, and what it waits for; nothing of one that nobody has let begin."""
     if record.blocked and record.blocked.code == PROPOSED:
         return ()
-    lines = [f"still to come: {each.name} ({each.note})" for each in standing.milestones(record, now) if each.done_at is None]
+    lines = [f"still to come: {each.name} ({each.note})" for each in milestones(record, now) if each.done_at is None]
     found = rollout.stands(view, record)
     if found:
         lines.append(f"Shoots: {rollout.counted(found)}")

@@ -37,4 +37,4 @@ def announce(key: Key, record: Record, order: RotationOrder, world: World, now: 
             raise
         return (Fact("no_event", f"the platform will raise no event, the schedule finds the key anyway: {fault}"),)
     becomes = "becomes due" if at == due else f"has been due since {due:%Y-%m-%d %H:%M} UTC"
-    return (Fact("event", f"Secret Manager raises an event at {at:%Y-%m-%d %H:%M} UTC: key {short(key.id)} {becomes}"),)
+    return (Fact("event", f"Secret Manager raises an event at {at:%Y-%m-%d %H:%M} UTC: key {short(key.public_key)} {becomes}"),)

@@ -86,7 +86,7 @@ def reenable(
         if key.disabled:
             world.accounts.enable(account, key.id)
     if now <= state.fence + FENCE_MARGIN:
-        why = f"the key is enabled; a late call could disable it until {state.fence:%H:%M:%S} UTC"
+        why = f"the key is enabled; a late call could disable it until {state.fence:%Y-%m-%d %H:%M:%S} UTC"
         return Wait(min(now + order.policy.waits.poll, state.fence + FENCE_MARGIN), (why,))
     return Next(Reenabled(at=now), (Fact("reenabled", f"enabled by {state.by}; no late call can disable it any more"),))
 

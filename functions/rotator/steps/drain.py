@@ -72,7 +72,9 @@ def rest(holds: tuple[Hold, ...], proof: Proof, order: Order, now: datetime, onw
     # If every shut gate names its time, nothing can open before the last of them; else somebody may settle any moment.
     until = max(known) if len(known) == len(times) else now + order.policy.waits.poll
     until = max(min(until, now + LOOK), now + order.policy.waits.poll)
-    return Wait(until, (*(hold.why for hold in holds), *onward.words), proof.seen + onward.seen)
+    latest = [hold.ends or hold.until for hold in holds]
+    ends = None if None in latest else max(time for time in latest if time is not None)
+    return Wait(until, (*(hold.why for hold in holds), *onward.words), proof.seen + onward.seen, ends)
 
 
 def move_on(record: Record, order: RetirementOrder, survey: Survey, world: World, now: datetime) -> Onward:

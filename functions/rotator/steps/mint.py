@@ -46,7 +46,7 @@ def _minted(key_id: KeyId, version: int, state: Staged, now: datetime) -> Next[M
     key = Key(public_key=state.public_key, id=key_id, staged=version)
     return Next(
         Minted(key=key, at=now),
-        (Fact("uploaded", f"key {short(key_id)} at IAM", {"key": key_id, "public_key": state.public_key}),),
+        (Fact("uploaded", _known_as(key), {"key": key_id, "public_key": state.public_key}),),
     )
 
 
@@ -77,5 +77,10 @@ def create(
     key_id, private = world.accounts.create(account)
     version = world.staging.add(order.base, private)
     key = Key(public_key=private.public_key, id=key_id, staged=version)
-    facts = (Fact("created", f"key {short(key_id)} at IAM, private half in staging version {version}", {"key": key_id}),)
+    facts = (Fact("created", f"{_known_as(key)}, private half in staging version {version}", {"key": key_id}),)
     return Next(Minted(key=key, at=now), facts)
+
+
+def _known_as(key: Key) -> str:
+    """Both names of it, once: from here on it goes by its public key."""
+    return f"key {short(key.public_key)} is at IAM as {short(key.id)}"

@@ -202,4 +202,4 @@ def why_dead(goal: Goal, order: Order, survey: Survey, world: World) -> str:
         return f"no Secret holds key {short(goal.public_key)} any more"
     account = world.accounts.account(order.credential, order.project)
     answer = try_key(KeyFile(login.private, account, login.id), goal.upstreams, order, world)
-    return "" if answer.accepted else f"key {short(login.id)} does not work any more: {answer.text}"
+    return "" if answer.accepted else f"key {short(goal.public_key)} does not work any more: {answer.text}"

@@ -13,6 +13,7 @@ from rotator.states import Published, Verified
 from rotator.steps import Next
 from rotator.steps.verify import material
 from rotator.survey import Survey, look_around
+from rotator.words import counted
 from rotator.world import World
 
 UNKNOWN_TOKEN_LIFE = timedelta(hours=24)
@@ -66,7 +67,9 @@ def publish(
         world.staging.destroy(order.base, state.key.staged)
     secrets = tuple(sorted({*state.secrets, *(draft.ref for draft in drafts)}))
     facts = (
-        Fact("published", f"in {len(secrets)} namespaces: {', '.join(map(str, secrets))}", {"secrets": len(secrets)}),
+        Fact(
+            "published", f"in {counted(len(secrets), 'namespace')}: {', '.join(map(str, secrets))}", {"secrets": len(secrets)}
+        ),
         *verdicts,
     )
     return Next(Published(key=state.key, secrets=secrets, fences=state.fences, at=now), facts)

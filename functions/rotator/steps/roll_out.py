@@ -16,6 +16,7 @@ from rotator.steps.moving import Goal, mark_confined, move_wave, reverted, unmet
 from rotator.steps.publish import concerned, target
 from rotator.steps.sweep import sweep
 from rotator.survey import Survey, look_around
+from rotator.words import counted
 from rotator.world import World
 
 OWNERS = timedelta(minutes=10)
@@ -49,7 +50,7 @@ def roll_out(
     left = look.left()
     numbers: dict[str, int | float | str] = {"moved": len(look.moved), "left": len(left)}
     facts = (
-        Fact("rolled_out", f"{len(look.moved)} Shoots moved, {len(left)} left", numbers),
+        Fact("rolled_out", f"{counted(len(look.moved), 'Shoot')} moved, {len(left)} left", numbers),
         *kept(look.moved, order),
         *sweep(state.key.staged, record, records, world),
         *announce(state.key, record, order, world, now),
@@ -112,7 +113,7 @@ class _Look:
         if wave.words and not wave.patched and not wave.under_way and self.overtime:
             return Blocked("refused", wave.words, f"rotator retry {self.record.id}")
         total = len(self.waiting) + len(self.moved)
-        counts = f"{len(self.moved) + wave.patched} of {total} Shoots moved, {wave.under_way} to settle"
+        counts = f"{len(self.moved) + wave.patched} of {counted(total, 'Shoot')} moved, {wave.under_way} to settle"
         pause = waits.poll
         if self.order.policy.delivery == "handover" and not wave.under_way:
             pause = max(pause, min(OWNERS, self.state.at + waits.settle - self.now))
@@ -123,8 +124,10 @@ class _Look:
         again = self.now + self.order.policy.waits.poll
         seen = self.memory.after(self.survey.shoots, self.record.id, whole=not self.survey.unread)
         if pending := [f"{shoot.ref} {why}" for shoot in self.moved if (why := self.hope(shoot))]:
-            counts = f"{len(self.moved) - len(pending)} of {len(self.moved)} moved Shoots settled"
-            return Wait(again, (counts, *pending[:5], *self.survey.unread, *words), seen)
+            ends = max(self.patience(shoot) for shoot in self.moved if self.hope(shoot))
+            many = counted(len(self.moved), "moved Shoot")
+            counts = f"{len(pending)} of {many} to settle, at most until {ends:%Y-%m-%d %H:%M} UTC"
+            return Wait(again, (counts, *pending[:5], *self.survey.unread, *words), seen, ends)
         if self.survey.unread:
             return Wait(again, (*self.survey.unread, *self.way_out(), *words), seen)
         return None
@@ -137,10 +140,13 @@ class _Look:
 
     def hope(self, shoot: Shoot) -> str:
         """Why a moved Shoot has not settled, while there is hope: not for ever, and not for one that nobody reconciles."""
-        since = shoot.marked_at or self.state.at
-        if shoot.ignored or shoot.deleting or self.now >= since + self.order.policy.waits.settle:
+        if shoot.ignored or shoot.deleting or self.now >= self.patience(shoot):
             return ""
         return self.memory.why_not_settled(shoot)
+
+    def patience(self, shoot: Shoot) -> datetime:
+        """Until when a moved Shoot is waited for."""
+        return (shoot.marked_at or self.state.at) + self.order.policy.waits.settle
 
     def left(self) -> tuple[Left, ...]:
         """Who is left behind, each with the reason: the retirement of the old key holds on to those."""
@@ -158,5 +164,6 @@ def kept(moved: Sequence[Shoot], order: RotationOrder) -> tuple[Fact, ...]:
     if not found or order.policy.delivery == "handover":
         return ()
     new = name(order.base, order.sequence)
-    text = f"{len(found)} moved Shoots are kept by tools, whose sources must name {new} now: {'; '.join(found[:5])}"
+    many = f"{counted(len(found), 'moved Shoot')} {'is' if len(found) == 1 else 'are'}"
+    text = f"{many} kept by tools, whose sources must name {new} now: {'; '.join(found[:5])}"
     return (Fact("kept_by_tools", text, {"shoots": len(found)}),)

@@ -9,6 +9,7 @@ from rotator.record import Blocked, Fact, Record, RetirementOrder, RotationOrder
 from rotator.states import Creating, Draining, Minted, Planned, Staged
 from rotator.steps import Next
 from rotator.survey import look_around
+from rotator.words import counted
 from rotator.world import World
 
 
@@ -36,7 +37,8 @@ def stage(
         )
     if order.policy.mint == "create":
         return Next(
-            Creating(before=tuple(key.id for key in keys), tries=0, at=now), (Fact("keys_before", f"{len(keys)} keys before"),)
+            Creating(before=tuple(key.id for key in keys), tries=0, at=now),
+            (Fact("keys_before", f"{counted(len(keys), 'key')} before"),),
         )
     world.staging.prepare(order.base, order.installation)
     private = world.accounts.generate()

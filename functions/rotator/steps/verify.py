@@ -22,7 +22,7 @@ def verify(state: Minted, record: Record, order: RotationOrder, world: World, no
     known = world.accounts.key(account, state.key.id)
     if known.expires_at is not None and known.expires_at < now + order.policy.longest:
         end, need = f"{known.expires_at:%Y-%m-%d %H:%M} UTC", policy.text(order.policy.longest)
-        why = f"key {short(known.id)} expires at {end}, the waits of the policy take {need}"
+        why = f"key {short(known.public_key)} expires at {end}, the waits of the policy take {need}"
         return Blocked("expires-too-soon", (why,), f"rotator rotate {order.credential} --new")
     private = material(state.key, order, world)
     if private is None:
@@ -37,11 +37,12 @@ def verify(state: Minted, record: Record, order: RotationOrder, world: World, no
     until = state.at + order.policy.waits.propagation
     if answer.propagating and now < until:
         return Wait(
-            min(now + order.policy.waits.poll, until), (f"key {short(state.key.id)} is not accepted yet: {answer.text}",)
+            min(now + order.policy.waits.poll, until),
+            (f"key {short(state.key.public_key)} is not accepted yet: {answer.text}",),
         )
     code = "key-not-accepted" if answer.propagating else "cannot-pull"
     return Blocked(
-        code, (f"verifying key {short(state.key.id)} of {account.email}: {answer.text}",), f"rotator retry {record.id}"
+        code, (f"verifying key {short(state.key.public_key)} of {account.email}: {answer.text}",), f"rotator retry {record.id}"
     )
 
 
