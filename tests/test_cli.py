@@ -127,8 +127,8 @@ def test_an_interrupted_rotation_says_how_to_go_on(cli: Cli) -> None:
     running.send_signal(signal.SIGINT)
     _, err = running.communicate(timeout=30)
 
-    assert "`rotator run` goes on from here" in said[-1]
-    assert "1 of 8 moved Shoots to settle, at most until" in said[-2]
+    assert "waits for 1 Shoot to roll out and settle" in said[-1]
+    assert "1 of 8 moved Shoots to settle, at most until" in "".join(said)
     assert "Shoots settle  at most 20" in held.out
     assert running.returncode == 2, err
     assert "go on with: rotator rotate puller" in err

@@ -103,7 +103,6 @@ class PlainWatcher:
         self._said: tuple[str, ...] = ()
         self._news: tuple[str, tuple[str, ...]] = ("", ())
         self._seen: dict[str, Stand] = {}
-        self._calmed = False
 
     def record(self, record: Record) -> bool:
         """See Watcher. What a wait says of a single Shoot that has moved is left to `shoots`."""
@@ -115,9 +114,6 @@ class PlainWatcher:
             self._said = tuple(words)
             for word in words:
                 self._desk.mutter(f"{record.id} {name_of(record.state)}: {word}" if rest else word)
-        if rest is not None and rest.ends is not None and not self._calmed:
-            self._calmed = True
-            self._desk.mutter(calm(rest.ends))
         return changed
 
     def shoots(self, stands: tuple[Stand, ...]) -> None:
