@@ -7,7 +7,7 @@ import pytest
 
 from house import BASE, EMAIL, NAMESPACE, House, house
 from rotator.record import Record, Wait
-from rotator.report import plan
+from rotator.report import outline, plan
 from rotator.shoot import MARK
 from rotator.states import Done, Draining, Published
 from rotator.wiring import Wired
@@ -359,8 +359,8 @@ def test_what_is_handed_over_is_in_the_plan() -> None:
         made = plan.make(view, (), h.now())
 
         assert made is not None
-        assert plan.fate_rows(made) == (
+        assert outline.fate_rows(made) == (
             ("-", "live/garden-acme/app", "handover", f"its owner changes ar: {OLD} -> {V1}; {OWNED}"),
         )
-        assert "moves   0 Shoots in 0 waves; 1 handed over to their owners" in plan.summary(made)
+        assert "moves   0 Shoots in 0 waves; 1 handed over to their owners" in outline.summary(made)
         assert made.count("handover") == 1

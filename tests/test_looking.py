@@ -165,7 +165,7 @@ def test_a_key_that_we_uploaded_is_as_old_as_our_books_say(tmp_path: Path) -> No
         before = cloud.clock.now()
         garden, namespace, name = landscape.CONFINED
         cloud.gardens[garden].edit(namespace, name, {"maintenance": {"confineSpecUpdateRollout": False}})
-        assert cli("rotate", "puller").code == 0
+        assert cli("rotate", "puller").code == 2
         (found,) = cli("discover", "puller", "-o", "json").tree["credentials"]
         (wanted,) = (key for key in found["keys"] if key["role"] == "wanted")
 
