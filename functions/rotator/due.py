@@ -37,7 +37,7 @@ def rotation(view: CredentialView, records: Sequence[Record], now: datetime) -> 
     if unfinished and not ((dead or lost) and all(record.blocked for record in unfinished)):
         return None
     if dead is not None:
-        return Reason(f"key {short(dead.key.id)}, which Shoots use, does not work: {how_dead(dead)}", now, urgent=True)
+        return Reason(f"key {short(dead.key.public_key)}, which Shoots use, does not work: {how_dead(dead)}", now, urgent=True)
     if lost:
         return Reason(lost, now, urgent=True)
     # A key that a published rotation replaced is in use by Shoots that were left behind: its retirement's matter.
@@ -49,9 +49,9 @@ def rotation(view: CredentialView, records: Sequence[Record], now: datetime) -> 
     at, oldest = min(starts, key=lambda pair: pair[0])
     if at > now:
         return None
-    policy = view.charge.policy
-    age = text(now - oldest.key.made_at)
-    why = f"key {short(oldest.key.id)} is {age} old; max_age {text(policy.max_age)} less {text(policy.longest)} of waits"
+    policy, key = view.charge.policy, oldest.key
+    age = text(now - key.made_at)
+    why = f"key {short(key.public_key)} is {age} old; max_age {text(policy.max_age)} less {text(policy.longest)} of waits"
     return Reason(why, at, urgent=False)
 
 
