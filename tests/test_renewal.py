@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
+from google.cloud import secretmanager_v1 as secretmanager
 
 import renewal_ground
 from cli_runner import Cli
@@ -124,9 +126,11 @@ def test_without_a_good_token_the_line_says_how_to_put_one_there(ground: Ground,
         ("secretmanager.versions.add", "lacks secretmanager.versions.add"),
         ("secretmanager.versions.access", "lacks secretmanager.versions.access"),
         ("secretmanager.versions.list", "lacks secretmanager.versions.list"),
+        ("secretmanager.versions.destroy", "lacks secretmanager.versions.destroy"),
     ],
 )
 def test_what_google_does_not_allow_is_named(ground: Ground, permission: str, hint: str) -> None:
+    ground.put(ground.garden.issue_token(USER, 30 * DAY))  # two are there, so that the next one makes one too many
     ground.cloud.advance(16 * DAY)
     ground.cloud.google.access.deny(permission)
 
@@ -134,6 +138,45 @@ def test_what_google_does_not_allow_is_named(ground: Ground, permission: str, hi
 
     assert hint in seen.fault
     assert "gcloud secrets add-iam-policy-binding garden-live --project acme-prod" in seen.fault
+
+
+@pytest.mark.parametrize("state", [secretmanager.SecretVersion.State.DISABLED, secretmanager.SecretVersion.State.DESTROYED])
+def test_a_version_that_somebody_closed_is_told_as_no_token(ground: Ground, state: Any) -> None:
+    secret = ground.cloud.google.secrets.find(renewal_ground.SECRET)
+    ground.cloud.google.secrets.change(secret, secret.versions[-1], state, "")
+
+    assert "no token of Garden live is in it; put one there: kubectl" in ground.look().fault
+
+
+def test_what_is_no_text_is_told_as_no_token_and_never_shown(ground: Ground) -> None:
+    secrets = ground.cloud.google.secrets
+    secrets.add(secrets.find(renewal_ground.SECRET), b"\xff\xfegeheim", None)
+
+    fault = ground.look().fault
+
+    assert "no token of Garden live is in it" in fault
+    assert "geheim" not in fault
+
+
+def test_a_token_without_an_end_is_nobodys_to_renew(ground: Ground) -> None:
+    ground.put("of-another-kind")
+
+    assert (ground.look().left, ground.look().fault) == (None, "")
+
+
+def test_before_kubernetes_1_28_a_404_is_an_answer(ground: Ground) -> None:
+    ground.cloud.advance(16 * DAY)
+    ground.cloud.faults.add(Fault(service="garden:live", method="CREATE selfsubjectreviews", answer="404", times=0))
+
+    assert ground.look().renewed
+
+
+def test_an_answer_that_holds_no_token_keeps_the_present_one(ground: Ground) -> None:
+    ground.cloud.advance(16 * DAY)
+    ground.cloud.faults.add(Fault(service="garden:live", method="CREATE serviceaccounts/token", answer="200", times=0))
+
+    assert "asking Garden live for a token: its answer is none" in ground.look().fault
+    assert ground.versions() == ["enabled"]
 
 
 def test_a_garden_that_gives_no_token_is_told_and_the_schedule_goes_on(ground: Ground) -> None:

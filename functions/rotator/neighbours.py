@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from rotator.clients.calls import ServerClock
-from rotator.errors import Invalid, RotatorError
+from rotator.errors import Invalid
 from rotator.key import Email
 from rotator.record import Place
 from rotator.settings import GardenSettings, Settings
@@ -78,14 +78,11 @@ class Neighbours:
         """Gardens' tokens that are ours to renew have half of their life before them, or it is told why not."""
         from rotator import renewal
 
-        def looked(settings: GardenSettings) -> renewal.Seen:
-            try:
-                garden = self.garden(settings).activation()
-            except RotatorError as fault:
-                return renewal.Seen(settings.name, None, overdue=True, fault=str(fault))
-            return renewal.look(settings.name, garden, self.kept(settings), self.clock.now())
-
-        return tuple(looked(each) for each in self.settings.garden if each.token_secret)
+        return tuple(
+            renewal.look(each.name, self.garden(each).activation(), self.kept(each), self.clock.now())
+            for each in self.settings.garden
+            if each.token_secret
+        )
 
     def lines(self) -> "Lines":
         """Connections to Google; made once."""
