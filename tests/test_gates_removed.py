@@ -360,6 +360,39 @@ OTHERS = (
         HISTORIES.format("waves"),
         "write_slot",
     ),
+    # --- tokens and times ---
+    Line(
+        "a Garden's next token is tried before it is kept",
+        "clients/garden/client.py",
+        "renewal.proved(self._transport, renewal.another(self._transport, life))",
+        "renewal.another(self._transport, life)",
+        "test_renewal.py",
+        "does_not_answer",
+    ),
+    Line(
+        "creates go out with a token of an hour",
+        "clients/garden/transport.py",
+        " if self._login.renews else None",
+        " if False else None",
+        "test_renewal.py",
+        "token_of_an_hour",
+    ),
+    Line(
+        "workers with one token agree about its end",
+        "clients/token.py",
+        "math.ceil(end / STEP) * STEP",
+        "end",
+        "clients_google/test_token.py",
+        "agree_about_its_end",
+    ),
+    Line(
+        "marking again has a time of its own",
+        "clients/garden/traces.py",
+        ' if shoot.marked_at is not None else ""',
+        ' if False else ""',
+        "clients_garden/test_confined.py",
+        "same_second",
+    ),
     # --- the zombie ---
     Line(
         "the record is asked for before each write",

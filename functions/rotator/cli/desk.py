@@ -134,9 +134,9 @@ class Desk:
         for line in lines:
             self.say(line)
         # A bare "rotator retry" is for the record that a fault would block; a command has only itself to be typed again.
-        known = isinstance(fault, Permanent) and fault.next_command not in {"", "rotator retry"}
-        if isinstance(fault, Permanent) and known and fault.next_command not in str(fault):
-            self.say(f"next: {fault.next_command}")
+        command = fault.next_command if isinstance(fault, Permanent) else ""
+        if command not in {"", "rotator retry"} and command not in str(fault):
+            self.say(f"next: {command}")
 
     def bug(self, fault: Exception) -> None:
         """A fault of the program: one line; with --debug the traceback, without anything that could be key material."""
